@@ -1,0 +1,226 @@
+//! One shard's call table: which call a message belongs to, and when a call is over.
+//!
+//! What a message means inside of its call is in `call`; nothing here reads headers beyond what
+//! finding the call takes.
+
+use std::collections::BTreeSet;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ringtap_sip::{Message, Method};
+
+use crate::call::Call;
+use crate::counters::Counters;
+use crate::deadline::Why;
+use crate::event::Event;
+use crate::key::{CallKey, Meta, check_of};
+use crate::options::Options;
+use crate::recent::{Closed, Recent};
+use crate::side::Reading;
+
+/// The calls of one shard.
+#[derive(Debug, Default)]
+pub struct Calls {
+    options: Options,
+    calls: HashMap<CallKey, Box<Call>, RandomState>,
+    /// One entry for each call: not later than its deadline, corrected when it comes up.
+    timers: BTreeSet<(u64, CallKey)>,
+    recent: Recent,
+    counters: Counters,
+}
+
+impl Calls {
+    /// An empty table.
+    pub fn new(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Takes one message. Claims and closed calls are added to `events`.
+    pub fn handle(&mut self, meta: &Meta, message: &Message<'_>, events: &mut Vec<Event>) {
+        let reading = Reading::new(meta, message);
+        self.count(&reading);
+        let Some(call_id) = message.call_id() else {
+            self.counters.no_call += 1;
+            return;
+        };
+        let key = CallKey::of(self.options.realm, call_id);
+        self.expire(key, meta.clock_ns, events);
+        let Some(call) = self.calls.get(&key) else {
+            self.without_call(key, call_id, &reading, events);
+            return;
+        };
+        if call.check != check_of(call_id) {
+            self.counters.key_collisions += 1;
+            self.counters.no_call += 1;
+        } else if call.is_replaced_by(&reading) {
+            let instance = meta.clock_ns.max(call.summary.instance + 1);
+            self.counters.reused_call_ids += 1;
+            self.close(key, Why::Replaced, meta.clock_ns, events);
+            self.begin(key, instance, call_id, &reading, events);
+        } else {
+            self.feed(key, &reading, events);
+        }
+    }
+
+    /// Monotonic nanoseconds of the next timer; it may turn out to be early.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// Closes what is due at `now_clock_ns`.
+    pub fn handle_timeout(&mut self, now_clock_ns: u64, events: &mut Vec<Event>) {
+        while let Some(&(due, key)) = self.timers.first()
+            && due <= now_clock_ns
+        {
+            self.timers.pop_first();
+            let Some(call) = self.calls.get_mut(&key) else { continue };
+            let (deadline, why) = call.deadline(&self.options);
+            if deadline <= due {
+                self.close(key, why, deadline, events);
+            } else {
+                call.scheduled_ns = deadline;
+                self.timers.insert((deadline, key));
+            }
+        }
+    }
+
+    /// Closes every call, in the order of their beginning: end of input, or shutdown.
+    pub fn flush(&mut self, events: &mut Vec<Event>) {
+        let mut keys: Vec<_> =
+            self.calls.iter().map(|(key, call)| (call.summary.first.clock_ns, *key)).collect();
+        keys.sort_unstable();
+        for (_, key) in keys {
+            let clock_ns = self.calls.get(&key).map_or(0, |call| call.progress.last);
+            self.close(key, Why::Flushed, clock_ns, events);
+        }
+    }
+
+    /// Media of a call was seen at this time; it keeps the call alive.
+    pub fn saw_media(&mut self, call: CallKey, clock_ns: u64) {
+        // A call whose time was up before is closed by its timer, not revived.
+        if let Some(found) = self.calls.get_mut(&call)
+            && clock_ns < found.deadline(&self.options).0
+        {
+            found.saw_media(clock_ns);
+            self.schedule(call);
+        }
+    }
+
+    /// Calls going on.
+    pub fn live(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The counters so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn count(&mut self, reading: &Reading<'_>) {
+        let counters = &mut self.counters;
+        counters.messages += 1;
+        counters.malformed += u64::from(reading.malformed.is_some());
+        let place = match reading.request {
+            Some(method) => counters.requests.get_mut(method as usize),
+            None => {
+                let class = usize::from(reading.status / 100);
+                counters.responses.get_mut(if class > 6 { 0 } else { class })
+            }
+        };
+        if let Some(place) = place {
+            *place += 1;
+        }
+    }
+
+    /// Closes a call whose time was up before this message, as its timer would have done.
+    fn expire(&mut self, key: CallKey, clock_ns: u64, events: &mut Vec<Event>) {
+        let Some(call) = self.calls.get(&key).filter(|c| c.scheduled_ns <= clock_ns) else {
+            return;
+        };
+        let (deadline, why) = call.deadline(&self.options);
+        if deadline <= clock_ns {
+            self.close(key, why, deadline, events);
+        }
+    }
+
+    /// A message that belongs to no call: it begins one, or is counted.
+    fn without_call(
+        &mut self,
+        key: CallKey,
+        call_id: &[u8],
+        reading: &Reading<'_>,
+        events: &mut Vec<Event>,
+    ) {
+        let invite = reading.request == Some(Method::Invite);
+        if let Some(closed) = self.recent.get(key, reading.meta.clock_ns) {
+            let newer = reading.cseq > closed.invite_cseq || reading.from_tag != closed.from_tag;
+            if !reading.is_first_invite() || !newer {
+                self.counters.late += 1;
+                return;
+            }
+        }
+        if invite || reading.is_invite_progress() {
+            self.begin(key, reading.meta.clock_ns, call_id, reading, events);
+            return;
+        }
+        match reading.method {
+            Method::Invite
+            | Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Prack
+            | Method::Update => {
+                self.counters.without_invite += 1;
+            }
+            _ => self.counters.other_methods += 1,
+        }
+    }
+
+    fn begin(
+        &mut self,
+        key: CallKey,
+        instance: u64,
+        call_id: &[u8],
+        reading: &Reading<'_>,
+        events: &mut Vec<Event>,
+    ) {
+        if self.calls.len() >= self.options.calls_max {
+            self.counters.refused_calls += 1;
+            return;
+        }
+        self.counters.calls_begun += 1;
+        self.counters.begun_by_response += u64::from(reading.request.is_none());
+        let mut call = Box::new(Call::begin(key, instance, call_id, reading));
+        call.scheduled_ns = u64::MAX;
+        self.calls.insert(key, call);
+        self.feed(key, reading, events);
+    }
+
+    fn feed(&mut self, key: CallKey, reading: &Reading<'_>, events: &mut Vec<Event>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        self.counters.in_call += 1;
+        call.take(reading, &self.options, events, &mut self.counters);
+        self.schedule(key);
+    }
+
+    /// Makes sure that the call's timer comes up no later than its deadline.
+    fn schedule(&mut self, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let (deadline, _) = call.deadline(&self.options);
+        if deadline < call.scheduled_ns {
+            self.timers.remove(&(call.scheduled_ns, key));
+            self.timers.insert((deadline, key));
+            call.scheduled_ns = deadline;
+        }
+    }
+
+    fn close(&mut self, key: CallKey, why: Why, clock_ns: u64, events: &mut Vec<Event>) {
+        let Some(call) = self.calls.remove(&key) else { return };
+        self.timers.remove(&(call.scheduled_ns, key));
+        let (from_tag, invite_cseq) = call.identity();
+        let closed = Closed { clock_ns, from_tag, invite_cseq };
+        self.counters.recent_forgotten += u64::from(self.recent.push(key, closed));
+        self.counters.calls_closed += 1;
+        events.push(Event::Close(call.finish(why, clock_ns)));
+    }
+}

@@ -1,0 +1,188 @@
+//! Session descriptions into claims: where each side of a call receives media.
+//!
+//! Offers and answers are not matched: whatever a side announces may be used from then on.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ringtap_sip::sdp::{Codec, Direction, Media, MediaKind, Sdp};
+use smallvec::SmallVec;
+
+use crate::counters::Counters;
+use crate::event::{Claim, Event, Moment, PayloadType, Side};
+use crate::key::CallKey;
+use crate::summary::{CLAIMS_MAX, CallSummary, HOLDS_MAX, TEXT_MAX, clip};
+
+/// Payload types kept of one medium.
+const PAYLOAD_TYPES_MAX: usize = 16;
+/// Sources kept of one medium.
+const SSRCS_MAX: usize = 8;
+/// ICE candidates claimed of one medium.
+const CANDIDATES_MAX: usize = 8;
+
+/// Where a description goes: the call's summary, the events, the counters.
+pub(crate) struct Desk<'a> {
+    pub(crate) summary: &'a mut CallSummary,
+    pub(crate) events: &'a mut Vec<Event>,
+    pub(crate) counters: &'a mut Counters,
+}
+
+impl Desk<'_> {
+    /// Takes a side's description; `answer` when it stands in a response.
+    pub(crate) fn describe(&mut self, side: Side, at: Moment, sdp: &Sdp<'_>, answer: bool) {
+        let mut usable = false;
+        for media in sdp.media() {
+            match media.kind {
+                MediaKind::Image => self.summary.flags.image = true,
+                MediaKind::Video => self.summary.flags.video = true,
+                _ => {}
+            }
+            if !media.is_rtp() || !matches!(media.kind, MediaKind::Audio | MediaKind::Video) {
+                continue;
+            }
+            self.note_codec(&media, answer);
+            if media.port == 0 {
+                continue;
+            }
+            if let Some(ip) = media.connection().and_then(usable_address) {
+                usable = true;
+                self.claim(claim(side, at, &media, SocketAddr::new(ip, media.port)));
+            }
+            for candidate in
+                media.candidates().filter(|c| c.udp && c.component == 1).take(CANDIDATES_MAX)
+            {
+                if let Some(ip) = usable_address(candidate.endpoint.ip())
+                    && candidate.endpoint.port() != 0
+                {
+                    usable = true;
+                    let endpoint = SocketAddr::new(ip, candidate.endpoint.port());
+                    let rtcp = None;
+                    self.claim(Claim {
+                        candidate: true,
+                        rtcp,
+                        ..claim(side, at, &media, endpoint)
+                    });
+                }
+            }
+        }
+        if !usable {
+            self.counters.descriptions_without_media += 1;
+        }
+    }
+
+    fn note_codec(&mut self, media: &Media<'_>, answer: bool) {
+        if media.kind != MediaKind::Audio || (self.summary.codec.is_some() && !answer) {
+            return;
+        }
+        let speech = |c: &Codec<'_>| !c.name.is("telephone-event") && !c.name.is("CN");
+        if let Some(first) = media.codecs().find(speech) {
+            self.summary.codec = Some(payload_type(first));
+        }
+    }
+
+    fn claim(&mut self, mut claim: Claim) {
+        claim.call = self.summary.call;
+        claim.instance = self.summary.instance;
+        let claims = &mut self.summary.claims;
+        let room = claims.len() < CLAIMS_MAX;
+        let old = claims.iter().position(|c| c.side == claim.side && c.endpoint == claim.endpoint);
+        match old.and_then(|index| claims.get_mut(index)) {
+            Some(old) if same(old, &claim) => return,
+            Some(old) => *old = claim.clone(),
+            None if room => {
+                // Most calls make two: growing by four would double their memory.
+                if claims.capacity() == 0 {
+                    claims.reserve_exact(2);
+                }
+                claims.push(claim.clone());
+            }
+            None => {
+                self.summary.claims_omitted += 1;
+                self.counters.claims_refused += 1;
+                return;
+            }
+        }
+        self.counters.claims += 1;
+        self.events.push(Event::Claim(claim));
+    }
+
+    /// Notes whether an offer inside of the dialog puts the other side on hold, or takes it off.
+    pub(crate) fn note_hold(&mut self, at: Moment, sdp: &Sdp<'_>) {
+        let mut audio =
+            sdp.media().filter(|m| m.kind == MediaKind::Audio && m.port != 0).peekable();
+        if audio.peek().is_none() {
+            return;
+        }
+        let held = audio.all(|m| {
+            matches!(m.direction(), Direction::SendOnly | Direction::Inactive)
+                || m.connection().is_some_and(|ip| ip.is_unspecified())
+        });
+        let holds = &mut self.summary.holds;
+        let open = holds.last().is_some_and(|(_, end)| end.is_none());
+        if open && !held {
+            if let Some((_, end)) = holds.last_mut() {
+                *end = Some(at);
+            }
+        } else if held && !open {
+            if holds.len() < HOLDS_MAX {
+                holds.push((at, None));
+            } else {
+                self.counters.dialog_omitted += 1;
+            }
+        }
+    }
+}
+
+/// Two claims that say the same, at whatever time.
+fn same(a: &Claim, b: &Claim) -> bool {
+    a.rtcp == b.rtcp
+        && a.kind == b.kind
+        && a.secure == b.secure
+        && a.ptime_ms == b.ptime_ms
+        && a.ssrcs == b.ssrcs
+        && a.payload_types == b.payload_types
+}
+
+/// An address that media can be sent to; v4-mapped IPv6 as IPv4.
+fn usable_address(ip: IpAddr) -> Option<IpAddr> {
+    Some(ip.to_canonical()).filter(|ip| !ip.is_unspecified())
+}
+
+fn payload_type(codec: Codec<'_>) -> PayloadType {
+    PayloadType {
+        payload_type: codec.payload_type,
+        name: clip(codec.name, TEXT_MAX),
+        clock_rate: codec.clock_rate,
+        channels: codec.channels,
+    }
+}
+
+fn claim(side: Side, at: Moment, media: &Media<'_>, endpoint: SocketAddr) -> Claim {
+    let mut ssrcs = SmallVec::new();
+    for ssrc in media.ssrcs() {
+        if ssrcs.len() < SSRCS_MAX && !ssrcs.contains(&ssrc) {
+            ssrcs.push(ssrc);
+        }
+    }
+    let rtcp = match (media.rtcp(), media.rtcp_mux()) {
+        (Some((port, place)), _) if port != 0 => {
+            let ip = place.and_then(usable_address).unwrap_or(endpoint.ip());
+            Some(SocketAddr::new(ip, port))
+        }
+        (_, true) => None,
+        (_, false) => endpoint.port().checked_add(1).map(|p| SocketAddr::new(endpoint.ip(), p)),
+    };
+    Claim {
+        call: CallKey::default(),
+        instance: 0,
+        endpoint,
+        rtcp: rtcp.filter(|r| *r != endpoint),
+        side,
+        at_clock_ns: at.clock_ns,
+        kind: media.kind,
+        candidate: false,
+        secure: media.is_secure() || media.has_crypto() || media.has_fingerprint(),
+        payload_types: media.codecs().take(PAYLOAD_TYPES_MAX).map(payload_type).collect(),
+        ptime_ms: media.ptime_ms().map_or(0, |p| u8::try_from(p).unwrap_or(u8::MAX)),
+        ssrcs,
+    }
+}

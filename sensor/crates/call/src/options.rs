@@ -1,0 +1,66 @@
+//! Limits and timeouts, with the names and defaults that `voipmonitor.conf` users know.
+//!
+//! Reads no files.
+
+/// How the call table behaves. Times are in seconds unless the name says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Keeps equal Call-IDs of different sites apart; part of every [`crate::CallKey`].
+    pub realm: u64,
+    /// How many calls are kept at once; further ones are refused and counted.
+    pub calls_max: usize,
+    /// No call is longer (code 102).
+    pub absolute_timeout: u32,
+    /// Silence of media and signalling after media was seen (code 104).
+    pub rtptimeout: u32,
+    /// A ringing or answered call without media, since its last message (code 108).
+    pub sipwithoutrtptimeout: u32,
+    /// An INVITE that nobody answers, since its last retransmission (recorded as one-way).
+    pub onewaytimeout: u32,
+    /// A BYE whose answer never comes, since the first BYE, however often repeated (code 103).
+    pub bye_timeout: u32,
+    /// A 3xx response that is never acknowledged.
+    pub redirect_response_300_timeout: u32,
+    /// Any other final response that is never acknowledged (481: 180 s, 487: 15 s).
+    pub response_default_timeout: u32,
+    /// No 18x, no 2xx, no media since the INVITE (code 107).
+    pub zombie_timeout: u32,
+    /// A call with more messages is closed (code 109).
+    pub max_sip_packets_in_call: u32,
+    /// A call with more INVITEs is closed (code 109).
+    pub max_invite_packets_in_call: u32,
+    /// Response times count from the first INVITE instead of the one that is answered.
+    pub response_time_from_first_invite: bool,
+    /// How long a call that has ended is kept for retransmissions.
+    pub linger_ms: u32,
+    /// How long a BYE that was sent only once is waited on for its answer (RFC 3261 timer F).
+    pub bye_unconfirmed_ms: u32,
+    /// How long a 401 or 407 is waited on for the next INVITE; a person may have to type.
+    pub challenge_ms: u32,
+    /// How long a CANCEL is waited on for the INVITE's final response.
+    pub cancel_ms: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            realm: 0,
+            calls_max: 500_000,
+            absolute_timeout: 14_400,
+            rtptimeout: 300,
+            sipwithoutrtptimeout: 3600,
+            onewaytimeout: 15,
+            bye_timeout: 1200,
+            redirect_response_300_timeout: 300,
+            response_default_timeout: 5,
+            zombie_timeout: 300,
+            max_sip_packets_in_call: 20_000,
+            max_invite_packets_in_call: 10_000,
+            response_time_from_first_invite: false,
+            linger_ms: 500,
+            bye_unconfirmed_ms: 32_000,
+            challenge_ms: 60_000,
+            cancel_ms: 10_000,
+        }
+    }
+}

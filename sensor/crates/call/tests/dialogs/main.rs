@@ -1,0 +1,14 @@
+//! Calls from scripts of messages: known shapes, odd ones, and chaos.
+//!
+//! Uses nothing but the crate's public face.
+
+#[cfg(test)]
+mod chaos;
+#[cfg(test)]
+mod media;
+#[cfg(test)]
+mod odd;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod shapes;

@@ -1,0 +1,21 @@
+//! Sources of packets: a source gives timestamped batches of frames and parses nothing.
+//!
+//! In the order of the way: [`batch`] is what every source yields, [`xdp`] and
+//! [`packet_socket`] are the live sources that [`open()`] chooses between, and
+//! [`pcap_file`] reads captures. [`clock`] gives every frame its two times, [`affinity`] pins
+//! the thread that asks. What the bytes mean is the business of the crates that follow.
+#![deny(missing_docs)]
+
+pub mod affinity;
+pub mod batch;
+pub mod clock;
+pub mod open;
+pub mod xdp;
+pub mod packet_socket;
+pub mod pcap_file;
+pub mod source;
+mod sys;
+
+pub use batch::{Batch, Frame, Gather, Link};
+pub use open::{Method, Opened, open};
+pub use source::{CaptureError, Source, SourceStats};

@@ -1,0 +1,310 @@
+//! The few system calls that the live sources share, made safe.
+//!
+//! Rings and mapped memory are not here: they belong to the sources that read them.
+#![expect(unsafe_code, reason = "system calls that neither std nor the chosen crates offer")]
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// CLOCK_MONOTONIC, ns: the clock of `bpf_ktime_get_ns`.
+pub(crate) fn monotonic_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// CLOCK_REALTIME, ns since 1970.
+pub(crate) fn unix_ns() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME)
+}
+
+fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a timespec for the call to write; both clocks exist on every Linux.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}
+
+/// Values that socket options take and give: plain bytes, every pattern of which is valid.
+///
+/// # Safety
+/// Only for `repr(C)` types made of integers.
+pub(crate) unsafe trait Plain: Copy {}
+// SAFETY: each is an integer or a C structure of integers.
+unsafe impl Plain for libc::c_int {}
+// SAFETY: as above.
+unsafe impl Plain for libc::packet_mreq {}
+// SAFETY: as above.
+unsafe impl Plain for libc::tpacket_req3 {}
+// SAFETY: as above.
+unsafe impl Plain for libc::tpacket_stats_v3 {}
+
+/// `setsockopt`.
+pub(crate) fn set_option<T: Plain>(
+    fd: RawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let (data, len) = (std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: `data` is readable for `len` bytes; a wrong descriptor is an error, no harm.
+    check(unsafe { libc::setsockopt(fd, level, name, data, len) }).map(drop)
+}
+
+/// `getsockopt`.
+pub(crate) fn get_option<T: Plain>(
+    fd: RawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> io::Result<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    let mut len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `value`, which has that many.
+    check(unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &raw mut len) })?;
+    // SAFETY: all bytes are zero or written by the kernel, and every pattern is a valid `T`.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// Waits until `fd` can be read; `false` after `timeout`, or when a signal came.
+pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let time = libc::timespec {
+        tv_sec: timeout.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(timeout.subsec_nanos() as i32),
+    };
+    // SAFETY: one pollfd, a timespec to read, and no signal mask.
+    let ready = unsafe { libc::ppoll(&raw mut poll, 1, &raw const time, std::ptr::null()) };
+    match check(ready) {
+        Ok(_) if poll.revents & libc::POLLERR != 0 => {
+            let code: libc::c_int = get_option(fd, libc::SOL_SOCKET, libc::SO_ERROR)?;
+            if code == 0 { Ok(true) } else { Err(io::Error::from_raw_os_error(code)) }
+        }
+        Ok(ready) => Ok(ready > 0),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets the kernel do the receive work of a busy-polling socket now.
+pub(crate) fn drive(fd: RawFd) {
+    // SAFETY: nothing is written: no buffer, no address. The result tells nothing of use.
+    unsafe {
+        libc::recvfrom(
+            fd,
+            std::ptr::null_mut(),
+            0,
+            libc::MSG_DONTWAIT,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
+}
+
+/// A socket that is closed with its owner.
+pub(crate) fn socket(domain: libc::c_int, kind: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: no pointer is passed.
+    let fd = check(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Binds a packet socket to an interface, for frames of every protocol.
+pub(crate) fn bind_packet(fd: RawFd, index: u32) -> io::Result<()> {
+    // SAFETY: a C structure of integers, for which zero is a valid value.
+    let mut to: libc::sockaddr_ll = unsafe { MaybeUninit::zeroed().assume_init() };
+    to.sll_family = libc::AF_PACKET as libc::c_ushort;
+    to.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    to.sll_ifindex = index as libc::c_int;
+    let len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: an address of `len` bytes to read.
+    check(unsafe { libc::bind(fd, (&raw const to).cast(), len) }).map(drop)
+}
+
+/// Makes a socket take no frames at all, or every frame again.
+pub(crate) fn deafen(fd: RawFd, deaf: bool) -> io::Result<()> {
+    let mut nothing =
+        [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
+    let program = libc::sock_fprog { len: 1, filter: nothing.as_mut_ptr() };
+    let name = if deaf { libc::SO_ATTACH_FILTER } else { libc::SO_DETACH_FILTER };
+    let len = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    // SAFETY: a filter program of one instruction, which the kernel copies.
+    let done =
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const program).cast(), len) };
+    check(done).map(drop)
+}
+
+/// The index of an interface; `None` if it is not there.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a C string to read.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => None,
+        index => Some(index),
+    }
+}
+
+/// What an interface is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) up: bool,
+    pub(crate) mtu: u32,
+    /// `ARPHRD_` number.
+    pub(crate) hardware: u16,
+    /// Receive queues.
+    pub(crate) queues: u32,
+}
+
+/// Asks the kernel about an interface, in the caller's network namespace.
+pub(crate) fn facts(name: &str) -> io::Result<Facts> {
+    let control = socket(libc::AF_INET, libc::SOCK_DGRAM)?;
+    let fd = control.as_raw_fd();
+    let mut request = request(name)?;
+    // SAFETY: each request reads and writes one `ifreq`, and afterwards the member that belongs
+    // to the request is the one that the kernel wrote.
+    let (flags, mtu, hardware) = unsafe {
+        check(libc::ioctl(fd, libc::SIOCGIFFLAGS as _, &raw mut request))?;
+        let flags = libc::c_int::from(request.ifr_ifru.ifru_flags);
+        check(libc::ioctl(fd, libc::SIOCGIFMTU as _, &raw mut request))?;
+        let mtu = request.ifr_ifru.ifru_mtu;
+        check(libc::ioctl(fd, libc::SIOCGIFHWADDR as _, &raw mut request))?;
+        (flags, mtu, request.ifr_ifru.ifru_hwaddr.sa_family)
+    };
+    let queues = channels(fd, name).or_else(|| listed_queues(name)).unwrap_or(1);
+    let up = flags & libc::IFF_UP != 0;
+    Ok(Facts { up, mtu: u32::try_from(mtu).unwrap_or(0), hardware, queues })
+}
+
+fn request(name: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: a C structure of integers and a union of such, for which zero is a valid value.
+    let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+    if name.len() >= request.ifr_name.len() {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    Ok(request)
+}
+
+/// `struct ethtool_channels` of `linux/ethtool.h`.
+#[repr(C)]
+#[derive(Default)]
+struct Channels {
+    command: u32,
+    max: [u32; 4],
+    rx: u32,
+    tx: u32,
+    other: u32,
+    combined: u32,
+}
+
+/// Receive queues by the driver's own account.
+fn channels(fd: RawFd, name: &str) -> Option<u32> {
+    const ETHTOOL_GCHANNELS: u32 = 0x3c;
+    let mut channels = Channels { command: ETHTOOL_GCHANNELS, ..Channels::default() };
+    let mut request = request(name).ok()?;
+    request.ifr_ifru.ifru_data = (&raw mut channels).cast();
+    // SAFETY: the kernel reads and writes one `ethtool_channels`, which outlives the call.
+    check(unsafe { libc::ioctl(fd, libc::SIOCETHTOOL as _, &raw mut request) }).ok()?;
+    Some(channels.rx.saturating_add(channels.combined)).filter(|&queues| queues > 0)
+}
+
+/// Receive queues by the folder that stands for each.
+fn listed_queues(name: &str) -> Option<u32> {
+    let folder = std::fs::read_dir(format!("/sys/class/net/{name}/queues")).ok()?;
+    let queues = folder.flatten().filter(|e| e.file_name().as_encoded_bytes().starts_with(b"rx-"));
+    u32::try_from(queues.count()).ok().filter(|&queues| queues > 0)
+}
+
+/// Interfaces that get their frames through this one: bridges, VLANs, bonds and the like, and
+/// theirs in turn.
+pub(crate) fn uppers(name: &str) -> Vec<String> {
+    const UPPERS_MAX: usize = 4096;
+    let mut found: Vec<String> = Vec::new();
+    let mut asked = 0;
+    let mut lower = name.to_owned();
+    loop {
+        for entry in std::fs::read_dir(format!("/sys/class/net/{lower}")).into_iter().flatten() {
+            let entry = entry.map(|entry| entry.file_name()).unwrap_or_default();
+            let upper = entry.to_str().and_then(|entry| entry.strip_prefix("upper_"));
+            let is_new =
+                |upper: &&str| found.len() < UPPERS_MAX && found.iter().all(|f| f != upper);
+            if let Some(upper) = upper.filter(is_new) {
+                found.push(upper.to_owned());
+            }
+        }
+        let Some(next) = found.get(asked) else { return found };
+        lower.clone_from(next);
+        asked += 1;
+    }
+}
+
+/// An address of this host on the interface: IPv4, or IPv6 that is not link-local.
+pub(crate) fn own_address(name: &str) -> io::Result<Option<IpAddr>> {
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: on success `list` points to a list that is ours until `freeifaddrs`.
+    check(unsafe { libc::getifaddrs(&raw mut list) })?;
+    let mut found = None;
+    let mut entry = list;
+    // SAFETY: every entry of the list, its name and its address stay valid until it is freed; an
+    // address of family AF_INET or AF_INET6 is a `sockaddr_in` or `sockaddr_in6`.
+    unsafe {
+        while let Some(interface) = entry.as_ref() {
+            if CStr::from_ptr(interface.ifa_name).to_bytes() == name.as_bytes() {
+                found = found.or_else(|| host_address(interface.ifa_addr));
+            }
+            entry = interface.ifa_next;
+        }
+        libc::freeifaddrs(list);
+    }
+    Ok(found)
+}
+
+/// # Safety
+/// `address` is null or points to a socket address as long as its family says.
+unsafe fn host_address(address: *const libc::sockaddr) -> Option<IpAddr> {
+    // SAFETY: the caller's promise; reads are unaligned.
+    unsafe {
+        match i32::from(address.as_ref()?.sa_family) {
+            libc::AF_INET => {
+                let v4 = address.cast::<libc::sockaddr_in>().read_unaligned();
+                Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr))))
+            }
+            libc::AF_INET6 => {
+                let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
+                let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+                (!ip.is_unicast_link_local()).then_some(IpAddr::V6(ip))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Keeps an interface promiscuous while it lives; the kernel undoes it when the process dies.
+#[derive(Debug)]
+pub(crate) struct Promiscuous(#[expect(dead_code, reason = "kept open")] OwnedFd);
+
+impl Promiscuous {
+    pub(crate) fn on(index: u32) -> io::Result<Promiscuous> {
+        let socket = socket(libc::AF_PACKET, libc::SOCK_DGRAM)?;
+        set_promiscuous(socket.as_raw_fd(), index)?;
+        Ok(Promiscuous(socket))
+    }
+}
+
+/// Makes the interface promiscuous for as long as the packet socket is open.
+pub(crate) fn set_promiscuous(fd: RawFd, index: u32) -> io::Result<()> {
+    let member = libc::packet_mreq {
+        mr_ifindex: index as libc::c_int,
+        mr_type: libc::PACKET_MR_PROMISC as libc::c_ushort,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    set_option(fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &member)
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,15 @@
+//! Capture by XDP: the kernel program picks out VoIP, drops what a mirror doubles, and redirects
+//! the rest into one socket for each RX queue.
+//!
+//! In the order of setting up: [`load`] brings the program into the kernel, [`attach`] sets up an
+//! interface, [`steer`] leads frames and endpoints, [`socket`] receives.
+
+pub mod load;
+pub mod attach;
+pub mod steer;
+pub mod socket;
+mod buffers;
+
+pub use attach::{XdpOptions, open};
+pub use socket::{BusyPoll, XdpSource};
+pub use steer::XdpInterface;

@@ -1,0 +1,102 @@
+//! Records for the tests.
+
+use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
+use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
+
+/// 2026-11-22T21:17:18.123456Z.
+pub(crate) const CALLDATE_US: u64 = 1_795_382_238_123_456;
+
+fn stream() -> StreamRecord {
+    StreamRecord {
+        src: "10.0.0.1:4000".parse().unwrap(),
+        dst: "10.0.0.2:5000".parse().unwrap(),
+        side: Some(Side::Caller),
+        ssrc: 0xdead_beef,
+        payload: 8,
+        codec: "PCMA".into(),
+        clock_rate: 8000,
+        first_us: CALLDATE_US + 200_000,
+        last_us: CALLDATE_US + 10_200_000,
+        received: 498,
+        lost: 2,
+        reordered: 1,
+        duplicate: 4,
+        jitter_ms_avg: Some(1.25),
+        jitter_ms_max: Some(12.4),
+        sl: [2, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        d: [5, 0, 0, 0, 0, 0, 1],
+        mos: Mos { f1: Some(4.3), f2: Some(4.4), min: Some(4.1), ..Mos::default() },
+        rtcp: Some(Rtcp { loss: -1, maxfr: 3, avgjitter_ms: 0.5, ..Rtcp::default() }),
+        rtp_ptime_ms: Some(20),
+        ttl: Some(Ttl { min: 62, max: 64, avg: 63.5 }),
+        exact: false,
+        spool_key: u64::MAX - 1,
+        ..StreamRecord::default()
+    }
+}
+
+/// An answered call, with one stream from the caller; `n` is its ID and in its texts.
+pub(crate) fn call(n: u64) -> CallRecord {
+    let step = |ms: u64, text: &str| Step {
+        ts_us: CALLDATE_US + ms * 1000,
+        src: "10.0.0.1:5060".parse().unwrap(),
+        dst: "[2001:db8::2]:5062".parse().unwrap(),
+        text: text.into(),
+    };
+    CallRecord {
+        id: n,
+        id_sensor: 3,
+        call_key: u64::MAX - n,
+        instance: 1,
+        callid: format!("call-{n}@example.com").into(),
+        calldate_us: CALLDATE_US,
+        callend_us: CALLDATE_US + 12_500_000,
+        connect_duration_us: Some(10_000_000),
+        progress_time_us: Some(180_000),
+        post_bye_delay_us: Some(1_000),
+        caller: Party {
+            number: format!("+493010{n:02}").into(),
+            domain: "a.example".into(),
+            name: "Alice".into(),
+            addr: Some("10.0.0.1:5060".parse().unwrap()),
+            agent: "phone/1.0".into(),
+        },
+        called: Party {
+            number: "200".into(),
+            domain: "b.example".into(),
+            addr: Some("[2001:db8::2]:5062".parse().unwrap()),
+            ..Party::default()
+        },
+        whohanged: Some(Side::Callee),
+        bye: 3,
+        last_sip_response_num: Some(200),
+        last_sip_response: "200 OK".into(),
+        reason_q850: Reason { cause: Some(16), text: "Normal call clearing".into() },
+        max_retransmission_invite: Some(0),
+        flags: Some(1 << 63),
+        vlan: Some(100),
+        tcp: true,
+        sip_messages: 7,
+        digest_username: "alice".into(),
+        streams: vec![stream()],
+        dtmf: vec![Dtmf {
+            firsttime_us: 3_200_001,
+            saddr: "10.0.0.1".parse().unwrap(),
+            daddr: "10.0.0.2".parse().unwrap(),
+            digit: '#',
+            kind: DtmfKind::Event,
+        }],
+        ladder: vec![step(0, "INVITE (SDP)"), step(180, "180 Ringing")],
+        ladder_dropped: 1,
+        ..CallRecord::default()
+    }
+}
+
+/// A stream without a call.
+pub(crate) fn lone(id: u64) -> Record {
+    Record::Stream(Box::new(LoneStream {
+        id,
+        id_sensor: 3,
+        stream: StreamRecord { side: None, ..stream() },
+    }))
+}

@@ -1,0 +1,298 @@
+//! Records as one JSON object a line, and as rows of CSV.
+//!
+//! Keys are the schema's columns in a fixed order; what is not known is `null`; instants are
+//! RFC 3339 with microseconds (UTC), spans are seconds with three digits. `ID` is a string, since
+//! many readers of JSON keep only 53 bits of a number. It reads nothing back.
+
+use crate::clock;
+use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
+use crate::record::{CallRecord, LoneStream, Record};
+use crate::stream::StreamRecord;
+use crate::text;
+use std::fmt::Write;
+
+/// Appends the record and a line feed.
+pub fn push_line(out: &mut String, record: &Record) {
+    match record {
+        Record::Call(call) => push_call(out, call),
+        Record::Stream(stream) => push_lone_stream(out, stream),
+    }
+    out.push('\n');
+}
+
+/// Appends a call, without a line feed.
+pub fn push_call(out: &mut String, call: &CallRecord) {
+    out.push_str("{\"type\":\"call\"");
+    for (name, value) in call_values(call) {
+        push_pair(out, &name, value);
+    }
+    out.push_str(",\"streams\":[");
+    for (n, stream) in call.streams.iter().enumerate() {
+        out.push_str(if n == 0 { "{" } else { ",{" });
+        push_stream_pairs(out, stream);
+        out.push('}');
+    }
+    out.push_str("],\"dtmf\":[");
+    for (n, dtmf) in call.dtmf.iter().enumerate() {
+        out.push_str(if n == 0 { "{" } else { ",{" });
+        let mut digit = [0; 4];
+        push_first(out, "firsttime", Value::Seconds(dtmf.firsttime_us));
+        push_pair(out, "dtmf", Value::Text(dtmf.digit.encode_utf8(&mut digit)));
+        push_pair(out, "type", Value::Int(i64::from(dtmf.kind.code())));
+        push_pair(out, "saddr", Value::Ip(dtmf.saddr.to_canonical()));
+        push_pair(out, "daddr", Value::Ip(dtmf.daddr.to_canonical()));
+        out.push('}');
+    }
+    out.push_str("]}");
+}
+
+/// Appends a stream that no call claimed, without a line feed.
+pub fn push_lone_stream(out: &mut String, lone: &LoneStream) {
+    out.push_str("{\"type\":\"stream\"");
+    push_pair(out, "ID", if lone.id == 0 { Value::Null } else { Value::Id(lone.id) });
+    let sensor = i64::from(lone.id_sensor);
+    push_pair(out, "id_sensor", if sensor == 0 { Value::Null } else { Value::Int(sensor) });
+    out.push(',');
+    push_stream_pairs(out, &lone.stream);
+    out.push('}');
+}
+
+/// A call's columns with their values, in their order: identity and texts, then the caller's
+/// direction, then the callee's.
+pub fn call_values(
+    call: &CallRecord,
+) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, Value<'_>)> {
+    let plain = CDR.iter().map(|column| (column.name.into(), (column.value)(call)));
+    let texts = TEXTS.iter().map(|column| (column.name.into(), (column.value)(call)));
+    let legs = LEGS.iter().flat_map(move |&(prefix, side)| {
+        let main = call.main_stream(side);
+        LEG.iter().map(move |column| {
+            let value = main.map_or(Value::Null, |(index, s)| (column.value)(call, s, index));
+            (format!("{prefix}{}", column.name).into(), value)
+        })
+    });
+    plain.chain(texts).chain(legs)
+}
+
+/// The first line of CSV for calls, with its line feed.
+pub fn csv_head() -> String {
+    let head = CallRecord::default();
+    let names: Vec<_> = call_values(&head).map(|(name, _)| name.into_owned()).collect();
+    format!("{},streams\n", names.join(","))
+}
+
+/// Appends a call as a line of CSV (RFC 4180, but lines end with a line feed alone). `streams` is
+/// the number of streams.
+pub fn push_csv(out: &mut String, call: &CallRecord) {
+    let mut field = String::new();
+    for (_, value) in call_values(call) {
+        match value {
+            Value::Null => {}
+            Value::Text(value) => text::push_csv(out, value),
+            value => {
+                field.clear();
+                push_plain(&mut field, value);
+                out.push_str(&field);
+            }
+        }
+        out.push(',');
+    }
+    let _ = writeln!(out, "{}", call.streams.len());
+}
+
+/// The first line of CSV for streams, with its line feed.
+pub fn stream_csv_head() -> String {
+    let names: Vec<_> = STREAM.iter().map(|column| column.name).collect();
+    format!("ID,id_sensor,{}\n", names.join(","))
+}
+
+/// Appends a stream that no call claimed as a line of CSV.
+pub fn push_stream_csv(out: &mut String, lone: &LoneStream) {
+    let _ = write!(out, "{},{}", lone.id, lone.id_sensor);
+    for column in STREAM {
+        out.push(',');
+        match (column.value)(&lone.stream) {
+            Value::Null => {}
+            Value::Text(value) => text::push_csv(out, value),
+            value => push_plain(out, value),
+        }
+    }
+    out.push('\n');
+}
+
+fn push_stream_pairs(out: &mut String, stream: &StreamRecord) {
+    for (n, Column { name, value }) in STREAM.iter().enumerate() {
+        let value = value(stream);
+        if n == 0 { push_first(out, name, value) } else { push_pair(out, name, value) }
+    }
+}
+
+fn push_pair(out: &mut String, name: &str, value: Value<'_>) {
+    out.push(',');
+    push_first(out, name, value);
+}
+
+fn push_first(out: &mut String, name: &str, value: Value<'_>) {
+    let _ = write!(out, "\"{name}\":");
+    match value {
+        Value::Text(text) => text::push_json(out, text),
+        Value::Id(_) | Value::Ip(_) | Value::Time(_) => {
+            out.push('"');
+            push_plain(out, value);
+            out.push('"');
+        }
+        value => push_plain(out, value),
+    }
+}
+
+/// A value without quotes.
+pub fn push_plain(out: &mut String, value: Value<'_>) {
+    // Writing to a String cannot fail.
+    let _ = match value {
+        Value::Null => {
+            out.push_str("null");
+            Ok(())
+        }
+        Value::Int(number) => write!(out, "{number}"),
+        Value::Id(number) => write!(out, "{number}"),
+        Value::Real(number) => write!(out, "{number:.3}"),
+        Value::Ip(address) => write!(out, "{address}"),
+        Value::Seconds(us) => {
+            clock::push_seconds(out, us);
+            Ok(())
+        }
+        Value::Time(us) => {
+            clock::push_rfc3339(out, us);
+            Ok(())
+        }
+        Value::Text(text) => {
+            text::push_safe(out, text);
+            Ok(())
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use serde_json::Value as Json;
+
+    fn parsed(record: &Record) -> Json {
+        let mut out = String::new();
+        push_line(&mut out, record);
+        assert_eq!(out.matches('\n').count(), 1);
+        serde_json::from_str(&out).unwrap()
+    }
+
+    #[test]
+    fn a_call() {
+        let mut line = String::new();
+        push_line(&mut line, &Record::Call(Box::new(fixture::call(7))));
+        let (call, streams) = line.split_once("\"streams\":[").unwrap();
+        for (key, value) in [
+            ("type", "\"call\""),
+            ("ID", "\"7\""),
+            ("calldate", "\"2026-11-22T21:17:18.123456Z\""),
+            ("callend", "\"2026-11-22T21:17:30.623456Z\""),
+            ("callid", "\"call-7@example.com\""),
+            ("caller", "\"+49301007\""),
+            ("sipcallerip", "\"10.0.0.1\""),
+            ("sipcallerport", "5060"),
+            ("sipcalledip", "\"2001:db8::2\""),
+            ("duration", "12.500"),
+            ("connect_duration", "10.000"),
+            ("progress_time", "0.180"),
+            ("first_rtp_time", "0.200"),
+            ("lastSIPresponseNum", "200"),
+            ("lastSIPresponse", "\"200 OK\""),
+            ("whohanged", "\"callee\""),
+            ("bye", "3"),
+            ("reason_q850_cause", "16"),
+            ("response_time_100", "null"),
+            ("a_received", "498"),
+            ("a_lost", "2"),
+            ("a_reordered", "1"),
+            ("a_mos_f1_mult10", "43"),
+            ("a_maxjitter", "12"),
+            ("a_sl1", "2"),
+            ("a_last_rtp_from_end", "2"),
+            ("b_received", "null"),
+            ("lost", "2"),
+            ("packet_loss_perc_mult1000", "400"),
+        ] {
+            assert!(call.contains(&format!("\"{key}\":{value},")), "{key}: {call}");
+        }
+        for (key, value) in [
+            ("saddr", "\"10.0.0.1\""),
+            ("sport", "4000"),
+            ("daddr", "\"10.0.0.2\""),
+            ("ssrc", "3735928559"),
+            ("codec", "\"PCMA\""),
+            ("received", "498"),
+            ("duplicate", "4"),
+            ("jitter_ms_avg", "1.250"),
+            ("mos_adapt", "null"),
+            ("mos_min", "4.100"),
+            ("first", "\"2026-11-22T21:17:18.323456Z\""),
+        ] {
+            assert!(streams.contains(&format!("\"{key}\":{value},")), "{key}: {streams}");
+        }
+        let dtmf = "\"dtmf\":[{\"firsttime\":3.200,\"dtmf\":\"#\",\"type\":2,";
+        assert!(streams.contains(dtmf), "{streams}");
+        assert!(serde_json::from_str::<Json>(&line).is_ok());
+    }
+
+    #[test]
+    fn keys_keep_their_order_and_are_there_for_an_empty_call() {
+        let keys = |call: &CallRecord| -> Vec<String> {
+            call_values(call).map(|(name, _)| name.into_owned()).collect()
+        };
+        let empty = CallRecord::default();
+        assert_eq!(keys(&empty), keys(&fixture::call(1)));
+        let mut unique = keys(&empty);
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), keys(&empty).len());
+        let json = parsed(&Record::Call(Box::new(empty)));
+        assert_eq!(json["streams"], serde_json::json!([]));
+        assert_eq!(json["ID"], Json::Null);
+        assert_eq!(json["a_lost"], Json::Null);
+    }
+
+    #[test]
+    fn a_stream_without_a_call() {
+        let json = parsed(&fixture::lone(9));
+        assert_eq!(json["type"], "stream");
+        assert_eq!(json["ID"], "9");
+        assert_eq!(json["id_sensor"], 3);
+        assert_eq!(json["received"], 498);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_null() {
+        let mut call = fixture::call(1);
+        call.streams[0].jitter_ms_avg = Some(f32::NAN);
+        call.streams[0].mos.f1 = Some(f32::INFINITY);
+        let json = parsed(&Record::Call(Box::new(call)));
+        assert_eq!(json["streams"][0]["jitter_ms_avg"], Json::Null);
+        assert_eq!(json["streams"][0]["mos_f1"], Json::Null);
+    }
+
+    #[test]
+    fn csv_has_as_many_fields_as_its_head() {
+        let mut call = fixture::call(1);
+        call.caller.name = "a \"b\", c\u{1b}".into();
+        let mut line = String::new();
+        push_csv(&mut line, &call);
+        assert!(line.contains(",\"a \"\"b\"\", c\\u{1b}\","), "{line}");
+        call.caller.name = "plain".into();
+        line.clear();
+        push_csv(&mut line, &call);
+        assert_eq!(line.matches(',').count(), csv_head().matches(',').count());
+        line.clear();
+        let Record::Stream(lone) = fixture::lone(9) else { panic!("not a stream") };
+        push_stream_csv(&mut line, &lone);
+        assert_eq!(line.matches(',').count(), stream_csv_head().matches(',').count());
+    }
+}

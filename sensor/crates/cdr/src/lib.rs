@@ -1,0 +1,26 @@
+//! Call records and their stores: what one call (or one stream without a call) left behind, how
+//! it is written as JSON, CSV and text, and where it is kept and found again.
+//!
+//! It does not decide what a call is, scores nothing and reads no packets: the binary fills the
+//! records from the call and media crates, which this crate does not know.
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod column;
+pub mod filter;
+#[cfg(test)]
+mod fixture;
+pub mod id;
+pub mod json;
+pub mod record;
+mod sqlite;
+pub mod store;
+pub mod stream;
+pub mod text;
+
+pub use filter::{Cidr, Filter, FilterError};
+pub use id::IdSource;
+pub use record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
+pub use store::{Store, StoreError, Written, open, open_existing};
+pub use stream::{Mos, Rtcp, StreamRecord, Ttl};

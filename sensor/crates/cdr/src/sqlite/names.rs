@@ -1,0 +1,98 @@
+//! Texts that many calls share (responses, user agents, reasons): a row each, and the number of
+//! that row in the call.
+//!
+//! It remembers numbers for as long as their rows cannot vanish: not past a failed transaction.
+
+use super::bind::{TEXT_MAX, clip};
+use crate::record::CallRecord;
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::HashMap;
+
+type Result<T> = rusqlite::Result<T>;
+
+/// Texts whose numbers are remembered; beyond it all are forgotten and asked for again.
+const NAMES_MAX: usize = 20_000;
+
+/// The numbers of a call's texts in the tables of texts.
+pub(super) struct Texts {
+    pub(super) response: Option<i64>,
+    pub(super) sip: Option<i64>,
+    pub(super) q850: Option<i64>,
+    pub(super) caller_agent: Option<i64>,
+    pub(super) called_agent: Option<i64>,
+}
+
+/// The numbers of texts that are in the database, as far as they are remembered.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    known: HashMap<(Kind, Box<str>), i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Response,
+    Agent,
+    ReasonSip,
+    ReasonQ850,
+}
+
+impl Names {
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+    }
+
+    /// The numbers of a call's texts; a new text gets its row.
+    pub(super) fn of(&mut self, connection: &Connection, call: &CallRecord) -> Result<Texts> {
+        let mut number = |kind, text| self.number(connection, kind, text);
+        Ok(Texts {
+            response: number(Kind::Response, &call.last_sip_response)?,
+            sip: number(Kind::ReasonSip, &call.reason_sip.text)?,
+            q850: number(Kind::ReasonQ850, &call.reason_q850.text)?,
+            caller_agent: number(Kind::Agent, &call.caller.agent)?,
+            called_agent: number(Kind::Agent, &call.called.agent)?,
+        })
+    }
+
+    fn number(&mut self, connection: &Connection, kind: Kind, text: &str) -> Result<Option<i64>> {
+        let text = clip(text, if kind == Kind::Agent { 512 } else { TEXT_MAX });
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // The key is made before it is looked up: a batch has few texts, most of them short.
+        let key = (kind, Box::from(text));
+        if let Some(&id) = self.known.get(&key) {
+            return Ok(Some(id));
+        }
+        let (select, insert) = match kind {
+            Kind::Response => (
+                "SELECT id FROM cdr_sip_response WHERE lastSIPresponse = ?1",
+                "INSERT INTO cdr_sip_response (lastSIPresponse) VALUES (?1)",
+            ),
+            Kind::Agent => {
+                ("SELECT id FROM cdr_ua WHERE ua = ?1", "INSERT INTO cdr_ua (ua) VALUES (?1)")
+            }
+            Kind::ReasonSip => (
+                "SELECT id FROM cdr_reason WHERE type = 1 AND reason = ?1",
+                "INSERT INTO cdr_reason (type, reason) VALUES (1, ?1)",
+            ),
+            Kind::ReasonQ850 => (
+                "SELECT id FROM cdr_reason WHERE type = 2 AND reason = ?1",
+                "INSERT INTO cdr_reason (type, reason) VALUES (2, ?1)",
+            ),
+        };
+        let mut statement = connection.prepare_cached(select)?;
+        let id = match statement.query_row([text], |row| row.get(0)).optional()? {
+            Some(id) => id,
+            None => {
+                connection.prepare_cached(insert)?.execute([text])?;
+                connection.last_insert_rowid()
+            }
+        };
+        if self.known.len() >= NAMES_MAX {
+            self.known.clear();
+        }
+        self.known.insert(key, id);
+        Ok(Some(id))
+    }
+}

@@ -1,0 +1,353 @@
+//! The store with real files.
+
+use super::*;
+use crate::fixture;
+use std::ops::ControlFlow::{Break, Continue};
+
+fn at(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    (dir, path)
+}
+
+fn calls_of(store: &mut Sqlite, filter: &Filter) -> Vec<CallRecord> {
+    let mut found = Vec::new();
+    let mut each = |call| {
+        found.push(call);
+        Continue(())
+    };
+    store.calls(filter, &mut each).unwrap();
+    found
+}
+
+fn ids(store: &mut Sqlite, filters: &[(&str, &str)]) -> Vec<u64> {
+    let mut filter = Filter::default();
+    for (name, value) in filters {
+        filter.set(name, value, fixture::CALLDATE_US + 3_600_000_000).unwrap();
+    }
+    calls_of(store, &filter).iter().map(|call| call.id).collect()
+}
+
+fn boxed(call: CallRecord) -> Record {
+    Record::Call(Box::new(call))
+}
+
+#[test]
+fn a_call_comes_back_as_it_went_in() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let call = fixture::call(7);
+    let written = store.write(&[boxed(call.clone()), fixture::lone(8)]).unwrap();
+    assert_eq!(written, Written { inserted: 2, present: 0, renumbered: 0 });
+
+    let mut store = Sqlite::open(&path).unwrap();
+    assert_eq!(store.call(7).unwrap(), Some(call.clone()));
+    assert_eq!(store.call_by_callid(&call.callid).unwrap(), Some(call.clone()));
+    assert_eq!(store.find("7").unwrap(), Some(call.clone()));
+    assert_eq!(store.find(&call.callid).unwrap(), Some(call.clone()));
+    assert_eq!(store.find("8").unwrap(), None);
+    let listed = calls_of(&mut store, &Filter::default());
+    assert_eq!(listed, [CallRecord { ladder: Vec::new(), ..call }]);
+    let Record::Stream(lone) = fixture::lone(8) else { panic!("not a stream") };
+    assert_eq!(store.stream(8).unwrap(), Some(*lone));
+    assert_eq!(store.counts().unwrap(), Counts { calls: 1, streams: 1, lone_streams: 1 });
+}
+
+#[test]
+fn a_call_of_which_nothing_is_known_is_stored() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    store.write(&[boxed(CallRecord::default())]).unwrap();
+    let found = calls_of(&mut store, &Filter::default());
+    assert_eq!(found.len(), 1);
+    assert_ne!(found[0].id, 0);
+    assert_eq!(CallRecord { id: 0, ..found[0].clone() }, CallRecord::default());
+}
+
+#[test]
+fn a_batch_that_is_sent_again_doubles_nothing() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let batch: Vec<Record> =
+        (1..50).map(|n| boxed(fixture::call(n))).chain([fixture::lone(1)]).collect();
+    assert_eq!(store.write(&batch[..20]).unwrap().inserted, 20);
+    assert_eq!(store.write(&batch).unwrap(), Written { inserted: 30, present: 20, renumbered: 0 });
+    assert_eq!(store.write(&batch).unwrap().present, 50);
+    assert_eq!(store.counts().unwrap(), Counts { calls: 49, streams: 49, lone_streams: 1 });
+    let digits = "SELECT count(*) FROM cdr_dtmf";
+    let count = store.connection.query_row(digits, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count, 49);
+}
+
+#[test]
+fn two_calls_with_one_id_are_both_kept() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let other = CallRecord { callid: "another".into(), ..fixture::call(5) };
+    let batch = [boxed(fixture::call(5)), boxed(other.clone())];
+    assert_eq!(store.write(&batch).unwrap(), Written { inserted: 2, present: 0, renumbered: 1 });
+    assert_eq!(store.write(&batch).unwrap(), Written { present: 2, ..Written::default() });
+    assert_eq!(store.call(6).unwrap(), Some(CallRecord { id: 6, ..other }));
+
+    let Record::Stream(mut lone) = fixture::lone(5) else { panic!("not a stream") };
+    lone.stream.ssrc = 1;
+    let batch = [fixture::lone(5), Record::Stream(lone)];
+    assert_eq!(store.write(&batch).unwrap().renumbered, 1);
+    assert_eq!(store.write(&batch).unwrap().present, 2);
+}
+
+#[test]
+fn each_filter_finds_its_calls_and_no_others() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let first = fixture::call(1);
+    let mut second = fixture::call(2);
+    second.calldate_us += 60_000_000;
+    second.callend_us += 60_000_000;
+    second.id_sensor = 0;
+    second.caller.number = "al%ice".into();
+    second.called.number = "300".into();
+    second.caller.addr = Some("192.168.1.9:5060".parse().unwrap());
+    second.called.addr = None;
+    second.caller.agent = "Soft_Phone 100%".into();
+    second.last_sip_response_num = Some(486);
+    second.streams[0].codec = "opus".into();
+    second.streams[0].src = "172.16.0.1:1000".parse().unwrap();
+    second.streams[0].dst = "172.16.0.2:1000".parse().unwrap();
+    second.streams[0].mos.min = Some(2.5);
+    store.write(&[boxed(first), boxed(second)]).unwrap();
+
+    assert_eq!(ids(&mut store, &[]), [1, 2]);
+    for (name, value, found) in [
+        ("since", "2026-11-22T21:17:18.123457Z", &[2][..]),
+        ("since", "2026-11-22T21:17:18.123456Z", &[1, 2]),
+        ("until", "2026-11-22T21:18:00Z", &[1]),
+        ("until", "2026-11-22T21:17:18.123456Z", &[]),
+        ("since", "-59m", &[2]),
+        ("caller", "+4930", &[1]),
+        ("caller", "al%", &[2]),
+        ("caller", "al_ce", &[]),
+        ("called", "30", &[2]),
+        ("ip", "10.0.0.0/24", &[1]),
+        ("ip", "2001:db8::/64", &[1]),
+        ("ip", "192.168.1.9", &[2]),
+        ("ip", "172.16.0.2", &[2]),
+        ("ip", "0.0.0.0/0", &[1, 2]),
+        ("sensor", "3", &[1]),
+        ("sensor", "0", &[2]),
+        ("response", "486", &[2]),
+        ("mos-below", "3.6", &[2]),
+        ("mos-below", "2.5", &[]),
+        ("codec", "OPUS", &[2]),
+        ("codec", "pcma", &[1]),
+        ("agent", "soft_phone", &[2]),
+        ("agent", "softyphone", &[]),
+        ("agent", "100%", &[2]),
+        ("limit", "1", &[2]),
+        ("limit", "0", &[]),
+    ] {
+        assert_eq!(ids(&mut store, &[(name, value)]), found, "{name} {value}");
+    }
+    assert_eq!(ids(&mut store, &[("response", "200"), ("codec", "PCMA")]), [1]);
+    assert_eq!(ids(&mut store, &[("response", "200"), ("codec", "opus")]), [0; 0]);
+    assert_eq!(ids(&mut store, &[("response", "200"), ("limit", "1")]), [1]);
+}
+
+#[test]
+fn streams_without_a_call_are_found_by_what_they_have() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    store.write(&[fixture::lone(1), fixture::lone(2)]).unwrap();
+    let mut count = |name: &str, value: &str| {
+        let mut filter = Filter::default();
+        filter.set(name, value, 0).unwrap();
+        let mut count = 0;
+        let mut each = |_| {
+            count += 1;
+            Continue(())
+        };
+        store.streams(&filter, &mut each).unwrap();
+        count
+    };
+    assert_eq!(count("ip", "10.0.0.0/8"), 2);
+    assert_eq!(count("ip", "10.0.1.0/24"), 0);
+    assert_eq!(count("caller", "1"), 0);
+    assert_eq!(count("codec", "pcma"), 2);
+    assert_eq!(count("mos-below", "4.2"), 2);
+    assert_eq!(count("sensor", "4"), 0);
+    assert_eq!(count("limit", "1"), 1);
+}
+
+#[test]
+fn reading_stops_when_it_is_told_to() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let batch: Vec<Record> = (1..10).map(|n| boxed(fixture::call(n))).collect();
+    store.write(&batch).unwrap();
+    let mut seen = 0;
+    let mut each = |_| {
+        seen += 1;
+        if seen == 3 { Break(()) } else { Continue(()) }
+    };
+    store.calls(&Filter::default(), &mut each).unwrap();
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn a_query_that_knows_the_schema_works() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    store.write(&[boxed(fixture::call(7))]).unwrap();
+    let sql = "SELECT cdr.caller || ' ' || cdr_sip_response.lastSIPresponse || ' ' || a_lost \
+               || ' ' || a_mos_f1_mult10 || ' ' || cdr.duration || ' ' || hex(sipcallerip) \
+               || ' ' || fbasename || ' ' || caller_reverse || ' ' || cdr_rtp.received \
+               || ' ' || cdr_rtp.flags || ' ' || cdr_ua.ua || ' ' || cdr_reason.reason \
+               FROM cdr JOIN cdr_next ON cdr_next.cdr_ID = cdr.ID \
+               AND cdr_next.calldate = cdr.calldate \
+               JOIN cdr_rtp ON cdr_rtp.cdr_ID = cdr.ID \
+               JOIN cdr_sip_response ON cdr_sip_response.id = lastSIPresponse_id \
+               JOIN cdr_ua ON cdr_ua.id = a_ua_id \
+               JOIN cdr_reason ON cdr_reason.id = reason_q850_text_id \
+               WHERE cdr.calldate BETWEEN '2026-11-22 21:17:18' AND '2026-11-22 21:17:19'";
+    let line: String = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(
+        line,
+        "+49301007 200 OK 2 43 12.5 0A000001 call-7@example.com 70010394+ 498 6 phone/1.0 \
+         Normal call clearing"
+    );
+}
+
+#[test]
+fn hostile_texts_are_kept_harmless() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let mut call = fixture::call(1);
+    call.callid = format!("../../etc/passwd\0\u{1b}{}", "é".repeat(5_000)).into();
+    call.caller.number = "'; DROP TABLE cdr; --".into();
+    call.caller.agent = "x".repeat(70_000).into();
+    call.ladder[0].text = "a\tb\nc".into();
+    store.write(&[boxed(call.clone())]).unwrap();
+    assert_eq!(store.write(&[boxed(call.clone())]).unwrap().present, 1);
+    let found = store.call(1).unwrap().unwrap();
+    assert_eq!(found.caller.number, call.caller.number);
+    assert_eq!(found.caller.agent.len(), 512);
+    assert_eq!(found.ladder.len(), 2);
+    assert_eq!(found.ladder[0].text, "a\u{fffd}b\u{fffd}c");
+    let name: String =
+        store.connection.query_row("SELECT fbasename FROM cdr_next", [], |row| row.get(0)).unwrap();
+    assert!(name.starts_with(".._.._etc_passwd__"), "{name}");
+}
+
+#[test]
+fn a_reader_in_the_middle_of_writing_sees_whole_batches() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    store.write(&[boxed(fixture::call(1))]).unwrap();
+    let mut reader = Sqlite::open(&path).unwrap();
+    let writer = store.connection.unchecked_transaction().unwrap();
+    writer.execute("DELETE FROM cdr", []).unwrap();
+    assert_eq!(reader.counts().unwrap().calls, 1);
+    writer.commit().unwrap();
+    assert_eq!(reader.counts().unwrap().calls, 0);
+}
+
+#[test]
+fn a_locked_database_is_said_and_the_batch_can_be_sent_again() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let mut second = Sqlite::connect(&path, OpenFlags::empty(), 10).unwrap();
+    let lock = store.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
+    let lock = lock.unwrap();
+    let error = second.write(&[boxed(fixture::call(1))]).unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(
+        error.to_string(),
+        format!("{}: locked by another process for more than 10 ms", path.display())
+    );
+    drop(lock);
+    assert_eq!(second.write(&[boxed(fixture::call(1))]).unwrap().inserted, 1);
+}
+
+#[test]
+fn a_failed_batch_leaves_nothing_and_no_false_memory() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let ban = "CREATE TRIGGER ban BEFORE INSERT ON cdr_dtmf WHEN new.dtmf = 'X' \
+               BEGIN SELECT RAISE(ABORT, 'no'); END";
+    store.connection.execute_batch(ban).unwrap();
+    let mut bad = fixture::call(2);
+    bad.dtmf[0].digit = 'X';
+    let error = store.write(&[boxed(fixture::call(1)), boxed(bad)]).unwrap_err();
+    assert_eq!(error.to_string().lines().count(), 1);
+    assert_eq!(store.counts().unwrap(), Counts::default());
+    store.write(&[boxed(fixture::call(1))]).unwrap();
+    assert_eq!(store.call(1).unwrap(), Some(fixture::call(1)));
+}
+
+#[test]
+fn files_that_are_no_database_of_ours_get_one_line() {
+    let (dir, path) = at("a.db");
+    let line = |path: &Path| Sqlite::open(path).map_or_else(|e| e.to_string(), |_| "ok".into());
+    let shown = path.display();
+    assert!(line(&path).starts_with(&format!("{shown}: cannot open the database: No such file")));
+
+    std::fs::write(&path, "this is a text file, not a database, and long enough").unwrap();
+    let expected = format!("{shown}: not a ringtap database (the file is not SQLite)");
+    assert_eq!(line(&path), expected);
+
+    let path = dir.path().join("foreign.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE cdr (x)").unwrap();
+    assert!(line(&path).ends_with("(it has tables of another program)"));
+
+    let path = dir.path().join("newer.db");
+    drop(Sqlite::create(&path).unwrap());
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    assert!(line(&path).contains("made by a newer ringtap (schema 99; this one knows up to 1)"));
+
+    assert!(line(dir.path()).starts_with(&format!("{}: cannot", dir.path().display())));
+    let absent = dir.path().join("no/such/a.db");
+    let error = Sqlite::create(&absent).unwrap_err().to_string();
+    assert!(error.contains("there is no directory"), "{error}");
+}
+
+#[test]
+fn a_damaged_database_gets_one_line() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let batch: Vec<Record> = (1..200).map(|n| boxed(fixture::call(n))).collect();
+    store.write(&batch).unwrap();
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // All but the first page, which says what the file is.
+    for byte in bytes.iter_mut().skip(8192) {
+        *byte = 0xa5;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let error = Sqlite::open(&path)
+        .and_then(|mut store| store.calls(&Filter::default(), &mut |_| Continue(())))
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    assert_eq!(error.to_string().lines().count(), 1);
+}
+
+#[test]
+fn processes_that_start_at_once_make_one_schema() {
+    let (_dir, path) = at("a.db");
+    let starts: Vec<_> = (1..=4)
+        .map(|n| {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                let mut store = Sqlite::create(&path).unwrap();
+                store.write(&[boxed(fixture::call(n))]).unwrap().inserted
+            })
+        })
+        .collect();
+    for start in starts {
+        assert_eq!(start.join().unwrap(), 1);
+    }
+    let mut store = Sqlite::open(&path).unwrap();
+    assert_eq!(store.counts().unwrap().calls, 4);
+    let sql = "SELECT count(*) FROM system WHERE type = 'ringtap_schema'";
+    let count: i64 = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
+}

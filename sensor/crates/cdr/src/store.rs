@@ -1,0 +1,233 @@
+//! Where records are kept: what every store can do, and which one a URL names.
+//!
+//! It does not know how a store keeps them.
+
+use crate::filter::Filter;
+use crate::record::{CallRecord, LoneStream, Record};
+use crate::sqlite::Sqlite;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// A place for records.
+pub trait Store: Send + std::fmt::Debug {
+    /// Stores the records, all in one transaction: after `Ok` they are on the disk, after an
+    /// error none of them is. A record that is there already (same ID, same call) is left as it
+    /// is, so that a batch may be sent again; a different one that happens to have a taken ID
+    /// gets the next free one.
+    fn write(&mut self, records: &[Record]) -> Result<Written, StoreError>;
+
+    /// Gives each call that the filter finds, by time, until `each` breaks off. A limit keeps
+    /// the latest.
+    fn calls(
+        &mut self,
+        filter: &Filter,
+        each: &mut dyn FnMut(CallRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives each stream without a call that the filter's times, network, sensor, codec and MOS
+    /// find, by time. The filter's other parts ask for what such streams do not have, and so
+    /// find none.
+    fn streams(
+        &mut self,
+        filter: &Filter,
+        each: &mut dyn FnMut(LoneStream) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// The call with this ID, with its ladder.
+    fn call(&mut self, id: u64) -> Result<Option<CallRecord>, StoreError>;
+
+    /// The latest call with this Call-ID, with its ladder.
+    fn call_by_callid(&mut self, callid: &str) -> Result<Option<CallRecord>, StoreError>;
+
+    /// The stream without a call that has this ID.
+    fn stream(&mut self, id: u64) -> Result<Option<LoneStream>, StoreError>;
+
+    /// How much is in it.
+    fn counts(&mut self) -> Result<Counts, StoreError>;
+
+    /// The call that a user names, by record ID or by Call-ID.
+    fn find(&mut self, name: &str) -> Result<Option<CallRecord>, StoreError> {
+        if let Ok(id) = name.parse()
+            && let Some(call) = self.call(id)?
+        {
+            return Ok(Some(call));
+        }
+        self.call_by_callid(name)
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Records that are new.
+    pub inserted: u64,
+    /// Records that were there.
+    pub present: u64,
+    /// Of those inserted: under another ID than they came with.
+    pub renumbered: u64,
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls.
+    pub calls: u64,
+    /// Streams of calls.
+    pub streams: u64,
+    /// Streams without a call.
+    pub lone_streams: u64,
+}
+
+/// Why a store cannot be opened or used: one line for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Not a URL of a store.
+    #[error("store {0:?}: expected sqlite:PATH or mysql://USER@HOST/DATABASE")]
+    Url(String),
+    /// A kind of store that this build does not have.
+    #[error("store {0}: this build has no MySQL store yet; use sqlite:PATH")]
+    NoMysql(String),
+    /// No file there, or it may not be opened.
+    #[error("{}: {reason}", path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A file that is something else.
+    #[error("{}: not a ringtap database ({what})", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How it shows.
+        what: &'static str,
+    },
+    /// Written by a later version.
+    #[error(
+        "{}: made by a newer ringtap (schema {found}; this one knows up to {known}): \
+         upgrade ringtap",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The last version known here.
+        known: i64,
+    },
+    /// Another process holds the database.
+    #[error("{}: locked by another process for more than {waited_ms} ms", path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+        /// How long was waited.
+        waited_ms: u64,
+    },
+    /// The database is damaged.
+    #[error(
+        "{}: the database is damaged ({detail}); `sqlite3 FILE .recover` may save what is in it",
+        path.display()
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What the library says.
+        detail: String,
+    },
+    /// Anything else.
+    #[error("{}: cannot {task}: {detail}", path.display())]
+    Failed {
+        /// The database.
+        path: PathBuf,
+        /// What was being done.
+        task: &'static str,
+        /// What the library says.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// May the same batch succeed later, without anybody's help?
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Locked { .. })
+    }
+}
+
+/// Opens a store to write, making the database and its schema at the first start.
+pub fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(Sqlite::create(sqlite_path(url)?)?))
+}
+
+/// Opens a store that is there, to ask it.
+pub fn open_existing(url: &str) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(Sqlite::open(sqlite_path(url)?)?))
+}
+
+/// Is the URL one that [`open`] would try? (For the check of a configuration.)
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    sqlite_path(url).map(|_| ())
+}
+
+/// The path of `sqlite:PATH` (`sqlite:///absolute/path` too).
+fn sqlite_path(url: &str) -> Result<&Path, StoreError> {
+    let url = url.trim();
+    if url.starts_with("mysql:") || url.starts_with("mariadb:") {
+        return Err(StoreError::NoMysql(without_password(url)));
+    }
+    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    match path {
+        // A name with a colon first would be taken for a URI or an in-memory database.
+        Some(path) if !path.is_empty() && !path.starts_with(':') && !path.contains('\0') => {
+            Ok(Path::new(path))
+        }
+        _ => Err(StoreError::Url(without_password(url))),
+    }
+}
+
+/// The URL as it may be shown: what stands between `//user:` and `@` is hidden.
+fn without_password(url: &str) -> String {
+    let url: String = url.chars().take(200).collect();
+    let Some((scheme, rest)) = url.split_once("//") else { return crate::text::safe(&url) };
+    let Some((login, host)) = rest.rsplit_once('@') else { return crate::text::safe(&url) };
+    let user = login.split(':').next().unwrap_or_default();
+    let password = if login.contains(':') { ":***" } else { "" };
+    crate::text::safe(&format!("{scheme}//{user}{password}@{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(url: &str) -> String {
+        open_existing(url).map_or_else(|e| e.to_string(), |_| "opened".into())
+    }
+
+    #[test]
+    fn a_url_that_names_no_store_gets_one_line() {
+        assert_eq!(
+            line("postgres://x"),
+            "store \"postgres://x\": expected sqlite:PATH or mysql://USER@HOST/DATABASE"
+        );
+        assert_eq!(line("sqlite::memory:").lines().count(), 1);
+        assert_eq!(line("").lines().count(), 1);
+    }
+
+    #[test]
+    fn mysql_is_refused_without_telling_the_password() {
+        assert_eq!(
+            line("mysql://ringtap:s@cr:et@db/voip"),
+            "store mysql://ringtap:***@db/voip: this build has no MySQL store yet; \
+             use sqlite:PATH"
+        );
+    }
+
+    #[test]
+    fn paths() {
+        let path = |url| sqlite_path(url).ok().and_then(Path::to_str);
+        assert_eq!(path("sqlite:a.db"), Some("a.db"));
+        assert_eq!(path("sqlite:/var/lib/a.db"), Some("/var/lib/a.db"));
+        assert_eq!(path("sqlite:///var/lib/a.db"), Some("/var/lib/a.db"));
+    }
+}

@@ -1,0 +1,158 @@
+//! Finding packets again: by key and time, out of sealed segments and of those being written.
+//!
+//! Readers only use read calls on files, take no locks and change nothing; they may run beside
+//! the sensor or in another process.
+
+pub(crate) mod walk;
+
+pub(crate) mod index;
+
+mod export;
+mod output;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::SpoolError;
+use crate::format::{ChunkKey, Class, Kind};
+use crate::layout::{self, Place};
+use crate::read::index::{Entry, Index};
+
+pub use crate::read::export::{Exported, export};
+pub use crate::read::output::Format;
+
+/// Chunks that one query takes in; a call of a week has fewer.
+pub const CHUNKS_MAX: usize = 4_000_000;
+
+/// Packets that are asked for: one key's, between two times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The realm.
+    pub realm: u32,
+    /// What the packets are.
+    pub kind: Kind,
+    /// The call's or the stream's key.
+    pub key: u64,
+    /// No packet before this, UNIX ns.
+    pub from_ns: u64,
+    /// No packet after this, UNIX ns.
+    pub to_ns: u64,
+}
+
+/// A chunk that may hold packets that are asked for.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Number of its segment in [`Hits::segments`].
+    pub segment: usize,
+    /// Whose packets they are.
+    pub key: ChunkKey,
+    /// Earliest time stamp, UNIX ns.
+    pub first_ns: u64,
+    /// Latest time stamp, UNIX ns.
+    pub last_ns: u64,
+    /// Packets in it.
+    pub packets: u32,
+    pub(crate) entry: Entry,
+}
+
+/// What a search has found.
+#[derive(Debug, Default)]
+pub struct Hits {
+    /// Segments that hold something.
+    pub segments: Vec<PathBuf>,
+    /// Chunks in the order of their first packets.
+    pub chunks: Vec<Found>,
+    pub(crate) files: Vec<Source>,
+}
+
+/// A segment to read from, and the id its chunks must bear.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) place: Place,
+    pub(crate) segment: u64,
+}
+
+/// The times asked for, by what else identifies a chunk.
+pub(crate) type Times = HashMap<(u32, Kind, u64), Vec<(u64, u64)>>;
+
+/// Finds the chunks that overlap what is wanted. Each is found once.
+///
+/// # Errors
+/// The root cannot be read, or more chunks match than [`CHUNKS_MAX`]. A segment that cannot be
+/// read is passed over with a warning: the others still help.
+pub fn find(root: &Path, wanted: &[Wanted]) -> Result<Hits, SpoolError> {
+    let times = times(wanted);
+    let mut hits = Hits::default();
+    for class in Class::ALL {
+        let of_class = || wanted.iter().filter(|want| want.kind.class() == class);
+        let Some(from_ns) = of_class().map(|want| want.from_ns).min() else { continue };
+        let to_ns = of_class().map(|want| want.to_ns).max().unwrap_or(u64::MAX);
+        for place in layout::segments(root, class, from_ns, to_ns)? {
+            let index = match Index::load(&place, (from_ns, to_ns)) {
+                Ok(Some(index)) => index,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "a spool segment is passed over");
+                    continue;
+                }
+            };
+            let before = hits.chunks.len();
+            for entry in index.entries() {
+                if matches(&times, &entry) {
+                    hits.chunks.push(found(hits.files.len(), entry));
+                }
+            }
+            if hits.chunks.len() > CHUNKS_MAX {
+                return Err(SpoolError::Options("more chunks match than one search takes in"));
+            }
+            if hits.chunks.len() > before {
+                hits.segments.push(place.path());
+                hits.files.push(Source { place, segment: index.segment() });
+            }
+        }
+    }
+    hits.chunks.sort_by_key(|chunk| (chunk.first_ns, chunk.segment, chunk.entry.offset));
+    Ok(hits)
+}
+
+pub(crate) fn times(wanted: &[Wanted]) -> Times {
+    let mut times = Times::new();
+    for want in wanted {
+        let key = (want.realm, want.kind, want.key);
+        times.entry(key).or_default().push((want.from_ns, want.to_ns));
+    }
+    times
+}
+
+fn matches(times: &Times, entry: &Entry) -> bool {
+    let key = (entry.key.realm, entry.key.kind, entry.key.key);
+    times.get(&key).is_some_and(|times| {
+        times.iter().any(|(from, to)| entry.first_ns <= *to && entry.last_ns >= *from)
+    })
+}
+
+fn found(segment: usize, entry: Entry) -> Found {
+    Found {
+        segment,
+        key: entry.key,
+        first_ns: entry.first_ns,
+        last_ns: entry.last_ns,
+        packets: entry.packets,
+        entry,
+    }
+}
+
+/// Opens a segment, also when it is sealed in this very moment.
+pub(crate) fn open(place: &Place) -> io::Result<File> {
+    match File::open(place.path()) {
+        Err(error) if place.part && error.kind() == io::ErrorKind::NotFound => {
+            File::open(place.sealed_path())
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Packets as a nanosecond pcap file, or as pcapng with an interface for each link type.
+
+use std::io::{self, Write};
+
+use crate::format::{Record, SNAPLEN, put_pcap_header, record_header};
+
+/// Which file format an export has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// pcap with nanoseconds; one link type.
+    Pcap,
+    /// pcapng with nanoseconds; any number of link types.
+    PcapNg,
+}
+
+/// pcapng block types and options.
+const SECTION: u32 = 0x0A0D_0D0A;
+const INTERFACE: u32 = 1;
+const PACKET: u32 = 6;
+const OPTION_TSRESOL: u16 = 9;
+
+/// Writes packets.
+#[derive(Debug)]
+pub(crate) struct Output<W> {
+    out: W,
+    format: Format,
+}
+
+impl<W: Write> Output<W> {
+    /// Writes the head of a file for these link types.
+    pub(crate) fn begin(mut out: W, format: Format, links: &[u16]) -> io::Result<Self> {
+        match format {
+            Format::Pcap => {
+                let mut header = [0_u8; 24];
+                put_pcap_header(&mut header, links.first().copied().unwrap_or(1));
+                out.write_all(&header)?;
+            }
+            Format::PcapNg => {
+                words(&mut out, &[SECTION, 28, 0x1A2B_3C4D, 1, u32::MAX, u32::MAX, 28])?;
+                for link in links {
+                    words(&mut out, &[INTERFACE, 32, u32::from(*link), SNAPLEN])?;
+                    // Time stamps count 10^-9 s; then the end of the options.
+                    let resolution = u32::from(OPTION_TSRESOL) | 1 << 16;
+                    words(&mut out, &[resolution, 9, 0, 32])?;
+                }
+            }
+        }
+        Ok(Self { out, format })
+    }
+
+    /// Writes a packet of the link type that had this number in `links`.
+    pub(crate) fn packet(&mut self, interface: u32, record: &Record<'_>) -> io::Result<()> {
+        let kept = record.bytes.len() as u32;
+        match self.format {
+            Format::Pcap => {
+                self.out.write_all(&record_header(record.ts_ns, kept, record.wire_len))?;
+                self.out.write_all(record.bytes)
+            }
+            Format::PcapNg => {
+                let padding = kept.next_multiple_of(4) - kept;
+                let block = 32 + kept + padding;
+                let (high, low) = ((record.ts_ns >> 32) as u32, record.ts_ns as u32);
+                let out = &mut self.out;
+                words(out, &[PACKET, block, interface, high, low, kept, record.wire_len])?;
+                out.write_all(record.bytes)?;
+                out.write_all([0; 3].get(..padding as usize).unwrap_or_default())?;
+                words(out, &[block])
+            }
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn words(out: &mut impl Write, words: &[u32]) -> io::Result<()> {
+    words.iter().try_for_each(|word| out.write_all(&word.to_le_bytes()))
+}

@@ -1,0 +1,217 @@
+//! Tests of finding and exporting.
+
+use std::fs;
+
+use pcap_parser::traits::PcapReaderIterator;
+use pcap_parser::{Block, PcapBlockOwned, PcapNGReader};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::format::next_record;
+use crate::tests::{MS, T0, chunk_key, folder, options, packet};
+use crate::{Gatherer, Slot, Spool, Stored};
+
+fn want(kind: Kind, key: u64) -> Wanted {
+    Wanted { realm: 1, kind, key, from_ns: 0, to_ns: u64::MAX }
+}
+
+/// A call: signalling every 90 ms, two streams every 20 ms, reports every 500 ms; among others.
+fn call(gatherer: &mut Gatherer, links: [u16; 2]) -> u64 {
+    let mut packets = 0;
+    let parts = [(Kind::Sip, 7, 90), (Kind::Rtp, 8, 20), (Kind::Rtp, 9, 20), (Kind::Rtcp, 8, 500)];
+    let mut slots = [Slot::default(); 4];
+    let mut other = Slot::default();
+    for ms in (0..40_000).step_by(10) {
+        let ts = T0 + ms * MS;
+        for ((kind, key, every), slot) in parts.iter().zip(slots.iter_mut()) {
+            if ms % every == 0 {
+                let key = ChunkKey {
+                    link: links[usize::from(*kind == Kind::Sip)],
+                    ..chunk_key(*kind, *key)
+                };
+                // A little out of order, as packets of several queues are.
+                let ts = ts + (ms * 7 % 5) * MS;
+                let kept = gatherer.append(slot, &key, ts, ts, 999, &packet(key.key, ms));
+                assert_eq!(kept, Stored::Kept);
+                packets += 1;
+            }
+        }
+        let strange = ChunkKey { realm: 2, ..chunk_key(Kind::Rtp, 8) };
+        let _ = gatherer.append(&mut other, &strange, ts, ts, 999, &packet(99, ms));
+    }
+    packets
+}
+
+const CALL: [(Kind, u64); 4] = [(Kind::Sip, 7), (Kind::Rtp, 8), (Kind::Rtp, 9), (Kind::Rtcp, 8)];
+
+#[test]
+fn a_call_comes_out_in_the_order_of_time() {
+    let root = folder();
+    let (spool, mut gatherers) = Spool::start(&options(root.path()), 1).unwrap();
+    let packets = call(&mut gatherers[0], [1, 1]);
+    drop(gatherers);
+    spool.seal().unwrap();
+    // Asked twice, given once.
+    let wanted: Vec<Wanted> =
+        CALL.iter().chain(&CALL).map(|(kind, key)| want(*kind, *key)).collect();
+    let mut file = Vec::new();
+    let done = export(root.path(), &wanted, &mut file, Format::Pcap).unwrap();
+    assert_eq!((done.packets, done.damaged), (packets, 0));
+    let mut rest = &file[24..];
+    let mut last = (0, 0, 0);
+    while let Some(record) = next_record(&mut rest) {
+        let millis = u64::from_le_bytes(record.bytes[8..16].try_into().unwrap());
+        assert!(record.ts_ns >= last.0, "time goes on");
+        assert_eq!(record.ts_ns, T0 + (millis + millis * 7 % 5) * MS);
+        last = (record.ts_ns, record.bytes.len() as u64, last.2 + record.bytes.len() as u64);
+    }
+    assert_eq!((done.last_ns, done.bytes), (last.0, last.2));
+    assert_eq!(done.first_ns, T0);
+}
+
+#[test]
+fn a_stream_is_cut_exactly_where_asked() {
+    let root = folder();
+    let (spool, mut gatherers) = Spool::start(&options(root.path()), 1).unwrap();
+    call(&mut gatherers[0], [1, 1]);
+    drop(gatherers);
+    spool.seal().unwrap();
+    let (from_ns, to_ns) = (T0 + 10_000 * MS, T0 + 20_000 * MS);
+    let wanted = [Wanted { from_ns, to_ns, ..want(Kind::Rtp, 9) }];
+    let mut file = Vec::new();
+    let done = export(root.path(), &wanted, &mut file, Format::Pcap).unwrap();
+    // Every 20 ms, both ends included; each packet's shift is a multiple of its number's.
+    let expected = (0..40_000_u64)
+        .step_by(20)
+        .map(|ms| T0 + (ms + ms * 7 % 5) * MS)
+        .filter(|ts| (from_ns..=to_ns).contains(ts))
+        .count();
+    assert_eq!(done.packets, expected as u64);
+    assert!(done.first_ns >= from_ns && done.last_ns <= to_ns);
+    let none = [Wanted { to_ns: T0 - 1, ..want(Kind::Rtp, 9) }];
+    assert!(find(root.path(), &none).unwrap().chunks.is_empty());
+    assert!(find(&root.path().join("absent"), &wanted).unwrap().chunks.is_empty());
+}
+
+#[test]
+fn several_link_types_need_pcapng() {
+    let root = folder();
+    let (spool, mut gatherers) = Spool::start(&options(root.path()), 1).unwrap();
+    let packets = call(&mut gatherers[0], [1, 113]);
+    drop(gatherers);
+    spool.seal().unwrap();
+    let wanted = CALL.map(|(kind, key)| want(kind, key));
+    let mut file = Vec::new();
+    let refused = export(root.path(), &wanted, &mut file, Format::Pcap);
+    assert!(matches!(refused, Err(SpoolError::MixedLinks(2))));
+    assert!(file.is_empty());
+    export(root.path(), &wanted, &mut file, Format::PcapNg).unwrap();
+    let mut reader = PcapNGReader::new(1 << 20, file.as_slice()).unwrap();
+    let (mut links, mut seen, mut last) = (Vec::new(), 0, 0);
+    loop {
+        match reader.next() {
+            Ok((used, block)) => {
+                match block {
+                    PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
+                        assert_eq!(interface.ts_resolution(), Some(1_000_000_000));
+                        links.push(interface.linktype.0);
+                    }
+                    PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                        let ts = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+                        let stream = u64::from_le_bytes(packet.data[..8].try_into().unwrap());
+                        assert_eq!(links[packet.if_id as usize], if stream == 7 { 113 } else { 1 });
+                        assert!(ts >= last && packet.origlen == 999);
+                        (last, seen) = (ts, seen + 1);
+                    }
+                    _ => {}
+                }
+                reader.consume(used);
+            }
+            Err(pcap_parser::PcapError::Eof) => break,
+            Err(pcap_parser::PcapError::Incomplete(_)) => reader.refill().unwrap(),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!((links, seen), (vec![1, 113], packets));
+}
+
+#[test]
+fn what_is_being_written_can_be_read() {
+    let root = folder();
+    let options = crate::Options { segment_bytes: 64 << 20, ..options(root.path()) };
+    let (spool, mut gatherers) = Spool::start(&options, 1).unwrap();
+    let packets = call(&mut gatherers[0], [1, 1]);
+    gatherers[0].flush_all();
+    while spool.counters().pending() > 0 {
+        std::thread::yield_now();
+    }
+    let wanted = CALL.map(|(kind, key)| want(kind, key));
+    let hits = find(root.path(), &wanted).unwrap();
+    assert!(hits.segments.iter().all(|path| path.to_str().unwrap().ends_with(".part")));
+    let live = export(root.path(), &wanted, &mut io::sink(), Format::PcapNg).unwrap();
+    assert_eq!((live.packets, live.damaged), (packets, 0));
+    drop(gatherers);
+    spool.seal().unwrap();
+    let sealed = export(root.path(), &wanted, &mut io::sink(), Format::PcapNg).unwrap();
+    assert_eq!(sealed, live);
+}
+
+#[test]
+fn damage_costs_its_chunk_only_and_lost_indexes_nothing() {
+    let root = folder();
+    let (spool, mut gatherers) = Spool::start(&options(root.path()), 1).unwrap();
+    call(&mut gatherers[0], [1, 1]);
+    drop(gatherers);
+    spool.seal().unwrap();
+    let wanted = [want(Kind::Rtp, 8)];
+    let hits = find(root.path(), &wanted).unwrap();
+    let all = export(root.path(), &wanted, &mut io::sink(), Format::Pcap).unwrap();
+    for source in &hits.files {
+        fs::remove_file(source.place.index_path()).unwrap();
+    }
+    let again = export(root.path(), &wanted, &mut io::sink(), Format::Pcap).unwrap();
+    assert_eq!(again, all);
+    for source in &hits.files {
+        fs::write(source.place.index_path(), b"RTIX is what an index starts with").unwrap();
+    }
+    assert_eq!(export(root.path(), &wanted, &mut io::sink(), Format::Pcap).unwrap(), all);
+    crate::recover(root.path()).unwrap();
+    let hurt = &hits.chunks[1];
+    let path = &hits.segments[hurt.segment];
+    let mut bytes = fs::read(path).unwrap();
+    bytes[hurt.entry.offset as usize + crate::format::HEADER_BYTES + 30] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let rest = export(root.path(), &wanted, &mut io::sink(), Format::Pcap).unwrap();
+    assert_eq!((rest.damaged, rest.packets), (1, all.packets - u64::from(hurt.packets)));
+}
+
+proptest! {
+    #[test]
+    fn an_index_comes_back_and_damage_is_noticed(
+        entries in vec((any::<u32>(), 0_u8..3, any::<[u64; 4]>(), any::<[u32; 3]>()), 0..20),
+        flip: prop::sample::Index,
+    ) {
+        let entries: Vec<Entry> = entries
+            .into_iter()
+            .map(|(realm, kind, [key, first_ns, last_ns, offset], [packets, records_len, body_len])| Entry {
+                key: ChunkKey { realm, kind: Kind::from_byte(kind).unwrap(), key, link: 1 },
+                first_ns, last_ns, offset, packets, records_len, body_len,
+            })
+            .collect();
+        let facts =
+            index::Facts { class: Class::Media, link: 1, sensor: 2, segment: 3, segment_len: 4 };
+        let index = Index::encode(facts, &entries);
+        prop_assert_eq!(index.entries().collect::<Vec<_>>(), entries);
+        let root = folder();
+        let place = Place::from_path(&root.path().join("x.pcap.zst")).unwrap();
+        index.write(&place).unwrap();
+        let mut bytes = fs::read(place.index_path()).unwrap();
+        prop_assert_eq!(Index::decode(bytes.clone()), Some(index));
+        let bit = flip.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        prop_assert_eq!(Index::decode(bytes.clone()), None);
+        bytes.truncate(bit / 8);
+        prop_assert_eq!(Index::decode(bytes), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! The command line: what can be asked, and how it is explained.
+//!
+//! It turns words into values and does nothing else; `main.rs` acts on them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// VoIP monitoring sensor: SIP and RTP from a mirror port into call records and PCAP.
+#[derive(Debug, Parser)]
+#[command(name = "ringtap", version, about, long_about = None, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 it failed (one line says why), 2 wrong usage.\n\
+    Log level: RINGTAP_LOG=error|warn|info|debug|trace (default info, to standard error).")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Capture live until SIGTERM or SIGINT; then finish calls, seal the spool and exit 0.
+    Run(RunArgs),
+    /// Read capture files and print or store the records of their calls.
+    Replay(ReplayArgs),
+    /// List recorded calls.
+    Calls(CallsArgs),
+    /// Show one call: its ladder, its streams, its quality.
+    Call(CallArgs),
+    /// Write one call's packets (SIP, RTP, RTCP, in order of time) to a capture file.
+    Pcap(PcapArgs),
+    /// Print the ledger of the running sensor: what became of every frame.
+    Status(StatusArgs),
+    /// Check a configuration file and say what is wrong, line by line.
+    CheckConfig(CheckConfigArgs),
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// Configuration file (`key = value` lines) [default: /etc/ringtap/ringtap.conf if it exists]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one configuration key, over what the file says; may be repeated
+    #[arg(short = 'o', long = "option", value_name = "KEY=VALUE")]
+    pub options: Vec<String>,
+}
+
+/// `ringtap run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Interface to capture on; may be repeated
+    #[arg(short, long, value_name = "IFACE")]
+    pub interface: Vec<String>,
+    /// How to capture: auto, xdp, xdp-generic or packet
+    #[arg(long, value_name = "HOW")]
+    pub capture: Option<String>,
+    /// Where records go: sqlite:PATH
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Where packets go; turns savesip, savertp and savertcp on
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Capture on an interface that carries this host's own address (its own traffic is then
+    /// taken from the host where it looks like VoIP)
+    #[arg(long)]
+    pub allow_own_address: bool,
+}
+
+/// How `replay`, `calls` and `call` print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns for people.
+    #[default]
+    Table,
+    /// One JSON object a line.
+    Json,
+    /// Comma-separated values with a header line.
+    Csv,
+}
+
+/// `ringtap replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Capture files (pcap or pcapng; `-` is standard input), read one after the other
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Worker threads; records are the same for any number [default: one a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: Option<u16>,
+    /// How to print the records
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Also keep the packets in a spool below this folder; turns savesip, savertp, savertcp on
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Also store the records: sqlite:PATH
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Write the ledger as JSON to this file (`-`: standard error)
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
+    /// Print no records (only store them, or measure)
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Which store to ask.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The store to ask: sqlite:PATH [default: the configuration's]
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+}
+
+/// `ringtap calls`
+#[derive(Debug, Args)]
+pub struct CallsArgs {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Calls that began at or after T: RFC 3339, `YYYY-MM-DD HH:MM:SS`, UNIX seconds, or -1h
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Calls that began before T
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub until: Option<String>,
+    /// Caller's number begins with P
+    #[arg(long, value_name = "P")]
+    pub caller: Option<String>,
+    /// Called number begins with P
+    #[arg(long, value_name = "P")]
+    pub called: Option<String>,
+    /// SIP or media address lies in CIDR
+    #[arg(long, value_name = "CIDR")]
+    pub ip: Option<String>,
+    /// Recorded by sensor N
+    #[arg(long, value_name = "N")]
+    pub sensor: Option<u16>,
+    /// Final SIP response is N
+    #[arg(long, value_name = "N")]
+    pub response: Option<u16>,
+    /// Lowest MOS is below X
+    #[arg(long, value_name = "X")]
+    pub mos_below: Option<f32>,
+    /// One of its streams has codec C
+    #[arg(long, value_name = "C")]
+    pub codec: Option<String>,
+    /// A user agent contains A
+    #[arg(long, value_name = "A")]
+    pub agent: Option<String>,
+    /// At most N calls, the newest
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: usize,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `ringtap call`
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The record's ID, or a Call-ID
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `ringtap pcap`
+#[derive(Debug, Args)]
+pub struct PcapArgs {
+    /// The record's ID, or a Call-ID
+    #[arg(value_name = "ID|CALL-ID")]
+    pub id: String,
+    /// The file to write: pcapng, or pcap if it ends in .pcap (`-`: standard output, pcapng)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// The spool's root [default: the configuration's spooldir]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+}
+
+/// `ringtap status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The running sensor's status socket [default: the configuration's]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ringtap check-config`
+#[derive(Debug, Args)]
+pub struct CheckConfigArgs {
+    /// The file to check [default: /etc/ringtap/ringtap.conf]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn relative_times_are_not_taken_for_options() {
+        let cli = Cli::try_parse_from(["ringtap", "calls", "--since", "-1h"]).unwrap();
+        let Command::Calls(args) = cli.command else { unreachable!() };
+        assert_eq!(args.since.as_deref(), Some("-1h"));
+    }
+}

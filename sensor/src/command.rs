@@ -1,0 +1,135 @@
+//! What each command of the command line does.
+
+mod pcap;
+mod replay;
+mod run;
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use ringtap_cdr::{Filter, Store};
+
+use crate::cli::{CallArgs, CallsArgs, Command, ConfigArgs, Format, StatusArgs, StoreArgs};
+use crate::config::{self, Config};
+use crate::{query, status};
+
+/// Does what was asked.
+pub fn act(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(&args)?,
+        Command::Replay(args) => return replay::replay(args),
+        Command::Calls(args) => calls(&args)?,
+        Command::Call(args) => return call(&args),
+        Command::Pcap(args) => pcap::pcap(&args)?,
+        Command::Status(args) => print_status(&args)?,
+        Command::CheckConfig(args) => return check_config(args.file.as_deref()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the reader of our output has simply gone away (`| head`).
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The configuration: defaults, then the file, then `-o`. Warnings go to the log.
+fn configuration(args: &ConfigArgs) -> anyhow::Result<Config> {
+    let (mut config, warnings) = config::load(args.config.as_deref())?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    for option in &args.options {
+        let Some((key, value)) = option.split_once('=') else {
+            bail!("-o {option}: write it as KEY=VALUE");
+        };
+        config.set(key.trim(), value.trim(), "-o")?;
+    }
+    Ok(config)
+}
+
+/// The store that the command line or the configuration names.
+fn store(args: &StoreArgs) -> anyhow::Result<(Config, Box<dyn Store>)> {
+    let config = configuration(&args.config)?;
+    let url = args.store.clone().or_else(|| config.store.clone());
+    let Some(url) = url else {
+        bail!("no store is named: give --store sqlite:PATH, or `store` in the configuration");
+    };
+    let store = ringtap_cdr::open_existing(&url)?;
+    Ok((config, store))
+}
+
+fn calls(args: &CallsArgs) -> anyhow::Result<()> {
+    let (_, mut store) = store(&args.store)?;
+    let mut filter = Filter::default();
+    let now_us = now_us();
+    let sensor = args.sensor.map(|n| n.to_string());
+    let response = args.response.map(|n| n.to_string());
+    let mos_below = args.mos_below.map(|x| x.to_string());
+    let asked = [
+        ("since", &args.since),
+        ("until", &args.until),
+        ("caller", &args.caller),
+        ("called", &args.called),
+        ("ip", &args.ip),
+        ("sensor", &sensor),
+        ("response", &response),
+        ("mos-below", &mos_below),
+        ("codec", &args.codec),
+        ("agent", &args.agent),
+    ];
+    for (name, value) in asked {
+        if let Some(value) = value {
+            filter.set(name, value, now_us)?;
+        }
+    }
+    filter.limit = Some(args.limit);
+    let mut out = BufWriter::new(io::stdout().lock());
+    query::calls(store.as_mut(), &filter, query_format(args.format), &mut out)?;
+    out.flush().context("cannot print")
+}
+
+fn call(args: &CallArgs) -> anyhow::Result<ExitCode> {
+    let (_, mut store) = store(&args.store)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let found = query::call(store.as_mut(), &args.id, query_format(args.format), &mut out)?;
+    out.flush().context("cannot print")?;
+    if !found {
+        bail!("no call has the ID or Call-ID {}: `ringtap calls` lists them", args.id);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn query_format(format: Format) -> query::Format {
+    match format {
+        Format::Table => query::Format::Table,
+        Format::Json => query::Format::Json,
+        Format::Csv => query::Format::Csv,
+    }
+}
+
+fn print_status(args: &StatusArgs) -> anyhow::Result<()> {
+    let config = configuration(&args.config)?;
+    let path = args.socket.clone().unwrap_or(config.status_socket);
+    let ledger = status::ask(&path)?;
+    let text = if args.json { format!("{ledger:#}\n") } else { status::render(&ledger) };
+    io::stdout().lock().write_all(text.as_bytes()).context("cannot print")
+}
+
+fn check_config(file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let report = config::check(file)?;
+    let mut out = io::stdout().lock();
+    for line in &report.lines {
+        writeln!(out, "{line}").context("cannot print")?;
+    }
+    Ok(if report.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn now_us() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}

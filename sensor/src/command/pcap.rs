@@ -1,0 +1,92 @@
+//! `ringtap pcap`: one call's packets out of the spool.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use ringtap_cdr::CallRecord;
+use ringtap_spool::Kind;
+use ringtap_spool::read::{Format, Wanted, export};
+
+use super::store;
+use crate::cli::PcapArgs;
+
+/// SIP this long before a call's first and after its last known moment is still taken: late
+/// retransmissions, and time stamps that differ between directions.
+const MARGIN_NS: u64 = 5_000_000_000;
+
+/// Writes one call's packets, in order of time.
+pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
+    let (config, mut store) = store(&args.store)?;
+    let Some(call) = store.find(&args.id)? else {
+        bail!("no call has the ID or Call-ID {}: `ringtap calls` lists them", args.id);
+    };
+    let root = args.spool.as_deref().unwrap_or(&config.spooldir);
+    let wanted = wanted(&call, config.realm);
+    let exported = if args.output == Path::new("-") {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let exported = export(root, &wanted, &mut out, Format::PcapNg)?;
+        out.flush().context("cannot write to standard output")?;
+        exported
+    } else {
+        to_file(&args.output, |out, format| Ok(export(root, &wanted, out, format)?))?
+    };
+    if exported.packets == 0 {
+        bail!(
+            "the spool {} has no packets of this call: were they saved (savesip, savertp), and is \
+             this the right folder?",
+            root.display()
+        );
+    }
+    eprintln!("{} packets, {} bytes", exported.packets, exported.bytes);
+    Ok(())
+}
+
+/// Writes to a file beside, and puts it in place when it is whole.
+fn to_file<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write, Format) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let format = match path.extension().and_then(|e| e.to_str()) {
+        Some("pcap") => Format::Pcap,
+        _ => Format::PcapNg,
+    };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    let cannot = || format!("cannot write {}", path.display());
+    let mut out = BufWriter::new(File::create(&part).with_context(cannot)?);
+    let done = write(&mut out, format).and_then(|done| {
+        out.flush().with_context(cannot)?;
+        std::fs::rename(&part, path).with_context(cannot)?;
+        Ok(done)
+    });
+    if done.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    done
+}
+
+/// The chunks that hold the call's packets.
+fn wanted(call: &CallRecord, realm: u32) -> Vec<Wanted> {
+    let from_ns = (call.calldate_us * 1000).saturating_sub(MARGIN_NS);
+    let to_ns = (call.callend_us * 1000).saturating_add(MARGIN_NS);
+    let mut wanted = vec![Wanted { realm, kind: Kind::Sip, key: call.call_key, from_ns, to_ns }];
+    for stream in &call.streams {
+        let from_ns = stream.first_us * 1000;
+        let to_ns = stream.last_us * 1000 + 999;
+        for kind in [Kind::Rtp, Kind::Rtcp] {
+            let key = stream.spool_key;
+            let one = Wanted { realm, kind, key, from_ns, to_ns };
+            match wanted.iter_mut().find(|w| w.kind == kind && w.key == key) {
+                Some(same) => {
+                    same.from_ns = same.from_ns.min(from_ns);
+                    same.to_ns = same.to_ns.max(to_ns);
+                }
+                None => wanted.push(one),
+            }
+        }
+    }
+    wanted
+}

@@ -1,0 +1,262 @@
+//! The keys that there are: for each its name, what it takes, and where that goes.
+//!
+//! The same way for a line of the file and for an option of the command line. It reads no files.
+
+use super::value::{self, list, number, path, ports, yes_no};
+use super::{Config, ConfigError, MediaFilter, Mode, SaveRtp, names};
+
+/// A key.
+pub(super) struct Key {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it takes, for people.
+    pub(super) accepted: &'static str,
+    /// Puts a value into the configuration; `None` if it is no such value. A list is added to.
+    put: fn(&mut Config, &str) -> Option<()>,
+    /// For a list: empties it, before the first value.
+    clear: Option<fn(&mut Config)>,
+}
+
+/// Lists that have been begun: later values of the same source are added.
+#[derive(Debug, Default)]
+pub(super) struct Begun(Vec<&'static str>);
+
+/// Values are shown up to here.
+const SHOWN_MAX: usize = 80;
+
+/// Puts a value into the configuration, or says what is wrong with it.
+pub(super) fn put(
+    config: &mut Config,
+    begun: &mut Begun,
+    origin: &str,
+    name: &str,
+    text: &str,
+) -> Result<(), ConfigError> {
+    let Some(key) = KEYS.iter().find(|key| key.name.eq_ignore_ascii_case(name)) else {
+        return Err(unknown(origin, name));
+    };
+    if let Some(clear) = key.clear
+        && !begun.0.contains(&key.name)
+    {
+        begun.0.push(key.name);
+        clear(config);
+    }
+    (key.put)(config, text).ok_or_else(|| ConfigError::Value {
+        origin: origin.to_owned(),
+        key: key.name,
+        value: shown(text),
+        accepted: key.accepted,
+    })
+}
+
+fn unknown(origin: &str, name: &str) -> ConfigError {
+    let origin = origin.to_owned();
+    if let Some(key) = names::known(name) {
+        return ConfigError::NotYet { origin, key };
+    }
+    match names::nearest(name) {
+        Some(suggestion) => ConfigError::Misspelt { origin, key: shown(name), suggestion },
+        None => ConfigError::Unknown { origin, key: shown(name) },
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_MAX).collect()
+}
+
+impl Config {
+    /// Sets a key from the command line; `origin` is the option it came with. A list is replaced.
+    pub fn set(&mut self, key: &str, value: &str, origin: &str) -> Result<(), ConfigError> {
+        put(self, &mut Begun::default(), origin, key, value)
+    }
+}
+
+const YES_NO: &str = "yes or no";
+const SECONDS: &str = "seconds (1 to 4000000)";
+const COUNT: &str = "a number (1 to 4000000)";
+const LEVEL: &str = "a level of zstd (-7 to 22)";
+const PORTS: &str = "ports and ranges (5060,5070-5080)";
+const MS_MAX: u64 = 10_000;
+
+fn seconds(text: &str) -> Option<u32> {
+    number(text, 1, 4_000_000)
+}
+
+fn level(text: &str) -> Option<i32> {
+    match text.strip_prefix('-') {
+        None => number(text, 0, 22),
+        Some(text) => number::<i32>(text, 1, 7).map(|level| -level),
+    }
+}
+
+/// zstd or not; other ways of packing are read as zstd, the only one there is.
+fn zstd(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "zstd" => Some(true),
+        other => yes_no(other),
+    }
+}
+
+/// The names of duplicate hashes mean yes: there is one hash, and it is none of them.
+fn deduplicate(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "md5" | "crc32" | "crc64" | "murmur" => Some(true),
+        other => yes_no(other),
+    }
+}
+
+fn save_rtp(text: &str) -> Option<SaveRtp> {
+    match (text, yes_no(text)) {
+        ("header", _) => Some(SaveRtp::Header),
+        (_, Some(true)) => Some(SaveRtp::Yes),
+        (_, Some(false)) => Some(SaveRtp::No),
+        _ => None,
+    }
+}
+
+fn sensor(c: &mut Config, text: &str) -> Option<()> {
+    c.id_sensor = if text == "-1" { 0 } else { number(text, 0, 65_535)? };
+    if !c.realm_given {
+        c.realm = c.id_sensor.into();
+    }
+    Some(())
+}
+
+fn realm(c: &mut Config, text: &str) -> Option<()> {
+    c.realm = number(text, 0, u32::MAX.into())?;
+    c.realm_given = true;
+    Some(())
+}
+
+fn interfaces(c: &mut Config, text: &str) -> Option<()> {
+    for name in list(text) {
+        let name = value::interface(name)?;
+        if !c.interface.iter().any(|known| known == name) {
+            c.interface.push(name.to_owned());
+        }
+    }
+    Some(())
+}
+
+fn busy_poll(c: &mut Config, text: &str) -> Option<()> {
+    match yes_no(text) {
+        Some(yes) => c.busy_poll = yes,
+        None => (c.busy_poll, c.busy_poll_us) = (true, number(text, 1, 1000)?),
+    }
+    Some(())
+}
+
+fn cpus(c: &mut Config, text: &str) -> Option<()> {
+    c.cpus = match text {
+        "auto" => Vec::new(),
+        text => value::processors(text)?,
+    };
+    Some(())
+}
+
+fn workers(text: &str) -> Option<Option<u16>> {
+    number(text, 0, 64).map(|workers| (workers > 0).then_some(workers))
+}
+
+fn store(c: &mut Config, text: &str) -> Option<()> {
+    c.store = match text {
+        "" | "none" | "no" => None,
+        url => {
+            ringtap_cdr::store::check_url(url).ok()?;
+            Some(url.to_owned())
+        }
+    };
+    Some(())
+}
+
+macro_rules! keys {
+    ($($name:literal $accepted:expr => $put:expr $(, $clear:expr)?;)*) => {
+        &[$(Key {
+            name: $name,
+            accepted: $accepted,
+            put: $put,
+            clear: keys!(@clear $($clear)?),
+        }),*]
+    };
+    (@clear) => { None };
+    (@clear $clear:expr) => { Some($clear) };
+}
+
+/// Puts what a reader gives into a field.
+macro_rules! set {
+    ($field:ident, $read:expr) => {
+        |c, text| {
+            c.$field = $read(text)?;
+            Some(())
+        }
+    };
+}
+
+/// All keys, in the order of the sample configuration.
+pub(super) static KEYS: &[Key] = keys! {
+    "interface" "names of interfaces (eth1,eth2)" => interfaces, |c| c.interface.clear();
+    "capture" "auto, xdp, xdp-generic or packet" => set!(capture, |text: &str| text.parse().ok());
+    "mode" "span, or pass-rest" => set!(mode, |text: &str| match text {
+        "span" => Some(Mode::Span),
+        "pass-rest" => Some(Mode::PassRest),
+        _ => None,
+    });
+    "promisc" YES_NO => set!(promisc, yes_no);
+    "allow_own_address" YES_NO => set!(allow_own_address, yes_no);
+    "sipport" PORTS => |c, text| {
+        c.sipport.extend(ports(text)?);
+        Some(())
+    }, |c| c.sipport.clear();
+    "media_ports" PORTS => |c, text| {
+        c.media_ports.extend(ports(text)?);
+        Some(())
+    }, |c| c.media_ports.clear();
+    "media_filter" "default or learned" => set!(media_filter, |text: &str| match text {
+        "default" => Some(MediaFilter::Default),
+        "learned" => Some(MediaFilter::Learned),
+        _ => None,
+    });
+    "deduplicate" YES_NO => set!(deduplicate, deduplicate);
+    "deduplicate_window_ms" "milliseconds (1 to 400)"
+        => set!(deduplicate_window_ms, |text| number(text, 1, 400));
+    "id_sensor" "a number (1 to 65535; 0 or -1: none)" => sensor;
+    "realm" "a number (0 to 4294967295)" => realm;
+    "store" "sqlite:PATH, or none (this build has no other store)" => store;
+    "spooldir" "a folder" => set!(spooldir, path);
+    "savesip" YES_NO => set!(savesip, yes_no);
+    "savertp" "yes, no or header" => set!(savertp, save_rtp);
+    "savertcp" YES_NO => set!(savertcp, yes_no);
+    "tar_compress_sip" "zstd or no" => set!(tar_compress_sip, zstd);
+    "tar_compress_rtp" "zstd or no" => set!(tar_compress_rtp, zstd);
+    "tar_sip_level_zstd" LEVEL => set!(tar_sip_level_zstd, level);
+    "tar_rtp_level_zstd" LEVEL => set!(tar_rtp_level_zstd, level);
+    "spool_memory" "MiB (1 to 65536)" => set!(spool_pool_mb, |text| number(text, 1, 65_536));
+    "spool_chunk_ms" "milliseconds (1 to 10000)"
+        => set!(spool_chunk_ms, |text| number(text, 1, MS_MAX));
+    "spool_segment" "MiB (1 to 65536)" => set!(spool_segment_mb, |text| number(text, 1, 65_536));
+    "spool_segment_seconds" SECONDS => set!(spool_segment_s, seconds);
+    "absolute_timeout" SECONDS => set!(absolute_timeout, seconds);
+    "rtptimeout" SECONDS => set!(rtptimeout, seconds);
+    "sipwithoutrtptimeout" SECONDS => set!(sipwithoutrtptimeout, seconds);
+    "onewaytimeout" SECONDS => set!(onewaytimeout, seconds);
+    "bye_timeout" SECONDS => set!(bye_timeout, seconds);
+    "redirect_response_300_timeout" SECONDS => set!(redirect_response_300_timeout, seconds);
+    "response_default_timeout" SECONDS => set!(response_default_timeout, seconds);
+    "zombie_timeout" SECONDS => set!(zombie_timeout, seconds);
+    "max_sip_packets_in_call" COUNT => set!(max_sip_packets_in_call, seconds);
+    "max_invite_packets_in_call" COUNT => set!(max_invite_packets_in_call, seconds);
+    "response_time_from_first_invite" YES_NO => set!(response_time_from_first_invite, yes_no);
+    "calls_max" "calls (1 to 10000000)" => set!(calls_max, |text| number(text, 1, 10_000_000));
+    "streams_max" "streams (64 to 20000000)"
+        => set!(streams_max, |text| number(text, 64, 20_000_000));
+    "workers" "a number (1 to 64; 0: one a processor)" => set!(workers, workers);
+    "cpus" "auto, or processors (0-3,6)" => cpus;
+    "ringbuffer" "MiB (1 to 4096)" => set!(ringbuffer_mb, |text| number(text, 1, 4096));
+    "xdp_buffers" "buffers of 4 KiB (256 to 1048576)"
+        => set!(xdp_buffers, |text| number(text, 256, 1 << 20));
+    "kernel_timestamps" YES_NO => set!(kernel_timestamps, yes_no);
+    "zero_copy" YES_NO => set!(zero_copy, yes_no);
+    "huge_pages" YES_NO => set!(huge_pages, yes_no);
+    "busy_poll" "yes, no, or microseconds (1 to 1000)" => busy_poll;
+    "status_socket" "a path" => set!(status_socket, path);
+};

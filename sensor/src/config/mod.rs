@@ -1,0 +1,337 @@
+//! The configuration: a file of `key = value` lines, read into types.
+//!
+//! In the order of the way: `lines` takes the file apart, `keys` says which keys there are and
+//! puts their values into a [`Config`], `check` judges a whole file for people. Nobody else reads
+//! configuration; what it means for each crate is not known here.
+
+mod check;
+mod keys;
+mod lines;
+mod names;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ringtap_capture::Method;
+
+pub use check::{Report, check};
+pub use value::PortRange;
+
+/// The file that is read when none is named, if it is there.
+pub const DEFAULT_FILE: &str = "/etc/ringtap/ringtap.conf";
+
+/// What the product is told; every field under its key's name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Interfaces to capture on.
+    pub interface: Vec<String>,
+    /// By which means.
+    pub capture: Method,
+    /// What becomes of frames that are not VoIP.
+    pub mode: Mode,
+    /// Frames that are not addressed to this host are taken too.
+    pub promisc: bool,
+    /// An interface may be taken that carries this host's own address.
+    pub allow_own_address: bool,
+    /// Time is taken in the kernel program.
+    pub kernel_timestamps: bool,
+    /// The driver is asked for zero-copy.
+    pub zero_copy: bool,
+    /// Huge pages are asked for.
+    pub huge_pages: bool,
+    /// The reading thread does the kernel's receive work,
+    pub busy_poll: bool,
+    /// for so many µs at a time.
+    pub busy_poll_us: u32,
+    /// Buffers of 4 KiB for each queue of an interface (XDP).
+    pub xdp_buffers: u32,
+    /// Ring of each packet socket, MiB.
+    pub ringbuffer_mb: u32,
+    /// Packet sockets of an interface, and with them workers; `None`: one a processor.
+    pub workers: Option<u16>,
+    /// Where workers are pinned, in turn; empty: on the processors that the process may use.
+    pub cpus: Vec<usize>,
+    /// Ports of SIP.
+    pub sipport: Vec<PortRange>,
+    /// Ports on which media is looked for.
+    pub media_ports: Vec<PortRange>,
+    /// How media is told from other datagrams.
+    pub media_filter: MediaFilter,
+    /// Mirrored duplicates are dropped.
+    pub deduplicate: bool,
+    /// How far apart in time duplicates are.
+    pub deduplicate_window_ms: u32,
+    /// The sensor's number, 0 for none.
+    pub id_sensor: u16,
+    /// Keeps equal Call-IDs and addresses of different sites apart; the sensor's number unless
+    /// it is given.
+    pub realm: u32,
+    realm_given: bool,
+    /// Calls at once, for each worker.
+    pub calls_max: usize,
+    /// RTP streams at once, over all workers.
+    pub streams_max: usize,
+    /// Timeouts and limits of calls; see [`ringtap_call::Options`] for each.
+    pub absolute_timeout: u32,
+    /// Silence of media and signalling after media was seen, seconds.
+    pub rtptimeout: u32,
+    /// A call without media, seconds.
+    pub sipwithoutrtptimeout: u32,
+    /// An INVITE that nobody answers, seconds.
+    pub onewaytimeout: u32,
+    /// A BYE that nobody answers, seconds.
+    pub bye_timeout: u32,
+    /// A 3xx that nobody acknowledges, seconds.
+    pub redirect_response_300_timeout: u32,
+    /// Another final response that nobody acknowledges, seconds.
+    pub response_default_timeout: u32,
+    /// An INVITE without ringing, answer or media, seconds.
+    pub zombie_timeout: u32,
+    /// Messages of one call.
+    pub max_sip_packets_in_call: u32,
+    /// INVITEs of one call.
+    pub max_invite_packets_in_call: u32,
+    /// Response times count from the first INVITE.
+    pub response_time_from_first_invite: bool,
+    /// Where records go.
+    pub store: Option<String>,
+    /// The root of the spool.
+    pub spooldir: PathBuf,
+    /// SIP is kept.
+    pub savesip: bool,
+    /// How much of RTP is kept.
+    pub savertp: SaveRtp,
+    /// RTCP is kept.
+    pub savertcp: bool,
+    /// SIP is compressed.
+    pub tar_compress_sip: bool,
+    /// RTP and RTCP are compressed.
+    pub tar_compress_rtp: bool,
+    /// zstd's level for SIP.
+    pub tar_sip_level_zstd: i32,
+    /// zstd's level for RTP.
+    pub tar_rtp_level_zstd: i32,
+    /// Memory of the spool's chunks, MiB.
+    pub spool_pool_mb: u32,
+    /// A chunk is written at this age.
+    pub spool_chunk_ms: u32,
+    /// A segment is sealed at this size, MiB.
+    pub spool_segment_mb: u64,
+    /// A segment is sealed at this age, seconds.
+    pub spool_segment_s: u32,
+    /// Where a running sensor answers `ringtap status`.
+    pub status_socket: PathBuf,
+}
+
+/// How much of RTP is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaveRtp {
+    /// Whole packets.
+    Yes,
+    /// Nothing.
+    No,
+    /// Up to the end of the RTP header.
+    Header,
+}
+
+/// How media is told from other datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaFilter {
+    /// By port and first bytes.
+    Default,
+    /// From and to endpoints that calls have named.
+    Learned,
+}
+
+/// What becomes of frames that are not VoIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A mirror port: they are dropped.
+    Span,
+    /// They go on to the host.
+    PassRest,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let call = ringtap_call::Options::default();
+        Self {
+            interface: Vec::new(),
+            capture: Method::Auto,
+            mode: Mode::Span,
+            promisc: true,
+            allow_own_address: false,
+            kernel_timestamps: true,
+            zero_copy: true,
+            huge_pages: true,
+            busy_poll: false,
+            busy_poll_us: 20,
+            xdp_buffers: 8192,
+            ringbuffer_mb: 50,
+            workers: None,
+            cpus: Vec::new(),
+            sipport: vec![(5060, 5060)],
+            media_ports: vec![(1024, u16::MAX)],
+            media_filter: MediaFilter::Default,
+            deduplicate: true,
+            deduplicate_window_ms: 20,
+            id_sensor: 0,
+            realm: 0,
+            realm_given: false,
+            calls_max: call.calls_max,
+            streams_max: 262_144,
+            absolute_timeout: call.absolute_timeout,
+            rtptimeout: call.rtptimeout,
+            sipwithoutrtptimeout: call.sipwithoutrtptimeout,
+            onewaytimeout: call.onewaytimeout,
+            bye_timeout: call.bye_timeout,
+            redirect_response_300_timeout: call.redirect_response_300_timeout,
+            response_default_timeout: call.response_default_timeout,
+            zombie_timeout: call.zombie_timeout,
+            max_sip_packets_in_call: call.max_sip_packets_in_call,
+            max_invite_packets_in_call: call.max_invite_packets_in_call,
+            response_time_from_first_invite: call.response_time_from_first_invite,
+            store: None,
+            spooldir: PathBuf::from("/var/spool/ringtap"),
+            savesip: false,
+            savertp: SaveRtp::No,
+            savertcp: false,
+            tar_compress_sip: true,
+            tar_compress_rtp: false,
+            tar_sip_level_zstd: 1,
+            tar_rtp_level_zstd: 1,
+            spool_pool_mb: 64,
+            spool_chunk_ms: 2000,
+            spool_segment_mb: 128,
+            spool_segment_s: 300,
+            status_socket: PathBuf::from("/run/ringtap/status.sock"),
+        }
+    }
+}
+
+/// What is wrong with a configuration: one line, with the place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{file}: {why}")]
+    File {
+        /// The file.
+        file: String,
+        /// What the system said, or how large it is.
+        why: String,
+    },
+    /// A line that says nothing.
+    #[error("{origin}: {why}")]
+    Line {
+        /// File and line.
+        origin: String,
+        /// Why not.
+        why: lines::Fault,
+    },
+    /// A value that its key cannot take.
+    #[error("{origin}: {key} = {value:?} is not valid: {key} takes {accepted}")]
+    Value {
+        /// File and line, or the command line's option.
+        origin: String,
+        /// The key.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What is accepted.
+        accepted: &'static str,
+    },
+    /// A key that there is not, but nearly.
+    #[error("{origin}: there is no key `{key}`; did you mean `{suggestion}`?")]
+    Misspelt {
+        /// File and line, or the command line's option.
+        origin: String,
+        /// What was given.
+        key: String,
+        /// What was meant, perhaps.
+        suggestion: &'static str,
+    },
+    /// A key that is like none.
+    #[error("{origin}: there is no key `{key}`")]
+    Unknown {
+        /// File and line, or the command line's option.
+        origin: String,
+        /// What was given.
+        key: String,
+    },
+    /// A key that is known and not built yet.
+    #[error("{origin}: `{key}` is not supported yet and has no effect")]
+    NotYet {
+        /// File and line, or the command line's option.
+        origin: String,
+        /// The key.
+        key: &'static str,
+    },
+}
+
+impl ConfigError {
+    /// The product can start all the same: the line is only without effect.
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::NotYet { .. })
+    }
+}
+
+/// The defaults, changed by the file (or by [`DEFAULT_FILE`], if there is one), with what is to
+/// be warned of. The first error ends it.
+pub fn load(file: Option<&Path>) -> Result<(Config, Vec<ConfigError>), ConfigError> {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    if file.is_none() && !path.exists() {
+        return Ok((Config::default(), Vec::new()));
+    }
+    let read = read(path)?;
+    match read.errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok((read.config, read.warnings)),
+    }
+}
+
+/// A file with all that is wrong with it.
+struct ReadFile {
+    config: Config,
+    keys: usize,
+    errors: Vec<ConfigError>,
+    warnings: Vec<ConfigError>,
+}
+
+fn read(path: &Path) -> Result<ReadFile, ConfigError> {
+    let file = path.display().to_string();
+    let bytes = bytes(path).map_err(|why| ConfigError::File { file: file.clone(), why })?;
+    let mut read =
+        ReadFile { config: Config::default(), keys: 0, errors: Vec::new(), warnings: Vec::new() };
+    let mut begun = keys::Begun::default();
+    for line in lines::lines(&bytes) {
+        let origin = format!("{file}:{}", line.number);
+        let result = match line.content {
+            Ok((key, value)) => {
+                read.keys += 1;
+                keys::put(&mut read.config, &mut begun, &origin, key, value)
+            }
+            Err(why) => Err(ConfigError::Line { origin, why }),
+        };
+        match result {
+            Ok(()) => {}
+            Err(error) if error.is_warning() => read.warnings.push(error),
+            Err(error) => read.errors.push(error),
+        }
+    }
+    Ok(read)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let file = std::fs::File::open(path).map_err(|error| format!("cannot read it: {error}"))?;
+    let mut bytes = Vec::new();
+    file.take(lines::FILE_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot read it: {error}"))?;
+    if bytes.len() as u64 > lines::FILE_MAX {
+        return Err(format!("larger than {} bytes: no configuration", lines::FILE_MAX));
+    }
+    Ok(bytes)
+}

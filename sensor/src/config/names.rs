@@ -1,0 +1,66 @@
+//! Names of keys that existing configurations may hold, and what a misspelt one was meant to be.
+//!
+//! It knows names only: nothing of what the keys would do.
+
+use super::keys::KEYS;
+
+/// Names that are known, one a line, sorted; whether we have them is told by [`KEYS`].
+static KNOWN: &str = include_str!("original_keys.txt");
+
+/// Keys beyond this length are like none.
+const KEY_MAX: usize = 64;
+
+/// The known name that `key` is, in upper or lower case.
+pub(super) fn known(key: &str) -> Option<&'static str> {
+    KNOWN.lines().find(|name| name.eq_ignore_ascii_case(key))
+}
+
+/// The name that `key` was perhaps meant to be; one of ours before others.
+pub(super) fn nearest(key: &str) -> Option<&'static str> {
+    if key.len() > KEY_MAX {
+        return None;
+    }
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    // One wrong letter in four, and three at most.
+    let limit = (key.chars().count() / 4).clamp(1, 3);
+    let distance = |name: &str| {
+        strsim::damerau_levenshtein(&key, &name.to_ascii_lowercase().replace('-', "_"))
+    };
+    let ours = KEYS.iter().map(|key| (distance(key.name), 0, key.name));
+    let others = KNOWN.lines().map(|name| (distance(name), 1, name));
+    let best = ours.chain(others).min()?;
+    (best.0 <= limit).then_some(best.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_sorted_and_each_is_there_once() {
+        let names: Vec<&str> = KNOWN.lines().collect();
+        assert!(names.len() > 1000);
+        assert!(names.is_sorted_by(|a, b| a < b));
+        assert!(names.iter().all(|name| name.len() <= KEY_MAX && name.trim() == *name));
+    }
+
+    #[test]
+    fn what_was_meant() {
+        for (key, meant) in [
+            ("sipprot", Some("sipport")),
+            ("savertpp", Some("savertp")),
+            ("save_rtp", Some("savertp")),
+            ("Interfce", Some("interface")),
+            ("dedup_window_ms", None),
+            ("deduplicate_windows_ms", Some("deduplicate_window_ms")),
+            ("mysqlhots", Some("mysqlhost")),
+            ("frobnicate", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(key), meant, "{key}");
+        }
+        assert_eq!(nearest(&"x".repeat(100_000)), None);
+        assert_eq!(known("MYSQLHOST"), Some("mysqlhost"));
+        assert_eq!(known("sipprot"), None);
+    }
+}

@@ -1,0 +1,312 @@
+//! The ledger of user space: every frame a worker receives ends in exactly one disposition.
+//!
+//! Workers count in plain integers of their own and publish them once a loop; readers see sums
+//! that are at most one loop old, and exact once traffic is quiet. What the kernel counted is
+//! not here: see `status.rs`, which puts both sides next to each other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of one received frame. Closed: the index is the counter, the label the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Disposition {
+    /// A SIP message in a datagram of its own.
+    SipUdp,
+    /// A TCP segment of a SIP connection (whole, partial or several messages).
+    SipTcp,
+    /// On a SIP port, but no SIP message could be made of it (keep-alives too).
+    SipUnreadable,
+    /// RTP that belongs to a stream.
+    Rtp,
+    /// Looked like RTP, but no stream of three consistent packets came of it.
+    RtpUnconfirmed,
+    /// RTP of a stream whose call has already been closed.
+    RtpAfterEnd,
+    /// RTP that found no room in the stream table.
+    RtpTableFull,
+    /// RTCP.
+    Rtcp,
+    /// STUN.
+    Stun,
+    /// DTLS.
+    Dtls,
+    /// A piece of a fragmented datagram, held or used for reassembly.
+    Fragment,
+    /// A piece that could not be used: overlap, limit, or its other parts never came.
+    FragmentLost,
+    /// The mirror's second copy of a frame.
+    Duplicate,
+    /// Neither SIP nor media by port and first bytes.
+    NotVoip,
+    /// Not IP.
+    NotIp,
+    /// Shorter than its own headers say, or headers that contradict each other.
+    Malformed,
+}
+
+/// Number of dispositions.
+pub const DISPOSITIONS: usize = Disposition::Malformed as usize + 1;
+
+/// All dispositions in the order of their counters.
+pub const ALL: [Disposition; DISPOSITIONS] = [
+    Disposition::SipUdp,
+    Disposition::SipTcp,
+    Disposition::SipUnreadable,
+    Disposition::Rtp,
+    Disposition::RtpUnconfirmed,
+    Disposition::RtpAfterEnd,
+    Disposition::RtpTableFull,
+    Disposition::Rtcp,
+    Disposition::Stun,
+    Disposition::Dtls,
+    Disposition::Fragment,
+    Disposition::FragmentLost,
+    Disposition::Duplicate,
+    Disposition::NotVoip,
+    Disposition::NotIp,
+    Disposition::Malformed,
+];
+
+impl Disposition {
+    /// The name in `status`, `--stats` and the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SipUdp => "sip_udp",
+            Self::SipTcp => "sip_tcp",
+            Self::SipUnreadable => "sip_unreadable",
+            Self::Rtp => "rtp",
+            Self::RtpUnconfirmed => "rtp_unconfirmed",
+            Self::RtpAfterEnd => "rtp_after_end",
+            Self::RtpTableFull => "rtp_table_full",
+            Self::Rtcp => "rtcp",
+            Self::Stun => "stun",
+            Self::Dtls => "dtls",
+            Self::Fragment => "fragment",
+            Self::FragmentLost => "fragment_lost",
+            Self::Duplicate => "duplicate",
+            Self::NotVoip => "not_voip",
+            Self::NotIp => "not_ip",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// Happenings beside the frame count: limits reached, messages late, records made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Event {
+    /// SIP messages handed to a call table.
+    SipMessages,
+    /// SIP messages that came to their call table after its clock had passed them.
+    SipLate,
+    /// SIP messages lost because a ring between workers stayed full.
+    SipRingFull,
+    /// SIP messages with a malformation that was recorded all the same.
+    SipMalformed,
+    /// Claims of media endpoints received from call tables.
+    Claims,
+    /// Claims beyond the limit of endpoints.
+    ClaimsRefused,
+    /// Streams that a later claim had to cut where no natural edge was.
+    InexactSplits,
+    /// Streams confirmed.
+    Streams,
+    /// Call records made.
+    CallRecords,
+    /// Records of streams without signalling.
+    StreamRecords,
+    /// Media endpoints that could not be told to the kernel's map.
+    LearnedLost,
+    /// Records lost because the writer could not keep up.
+    RecordsLost,
+    /// Calls and RTCP flows beyond the spool's table of open chunks: stored in chunks of one.
+    SpoolTableFull,
+}
+
+/// Number of events.
+pub const EVENTS: usize = Event::SpoolTableFull as usize + 1;
+
+const EVENT_LABELS: [&str; EVENTS] = [
+    "sip_messages",
+    "sip_late",
+    "sip_ring_full",
+    "sip_malformed",
+    "claims",
+    "claims_refused",
+    "inexact_splits",
+    "streams",
+    "call_records",
+    "stream_records",
+    "learned_lost",
+    "records_lost",
+    "spool_table_full",
+];
+
+/// One worker's counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Frames taken from sources.
+    pub received: u64,
+    /// Bytes on the wire of those frames.
+    pub bytes: u64,
+    dispositions: [u64; DISPOSITIONS],
+    events: [u64; EVENTS],
+}
+
+impl Tally {
+    /// Counts one frame.
+    pub fn count(&mut self, what: Disposition) {
+        self.dispositions[what as usize] += 1;
+    }
+
+    /// Moves frames from one disposition to another, when later packets told what they were.
+    pub fn recount(&mut self, from: Disposition, to: Disposition, frames: u64) {
+        let moved = frames.min(self.dispositions[from as usize]);
+        self.dispositions[from as usize] -= moved;
+        self.dispositions[to as usize] += moved;
+    }
+
+    /// Counts an event.
+    pub fn note(&mut self, what: Event) {
+        self.note_many(what, 1);
+    }
+
+    /// Counts an event several times.
+    pub fn note_many(&mut self, what: Event, times: u64) {
+        self.events[what as usize] += times;
+    }
+
+    /// Sets an event's counter, for what another part counts.
+    pub fn set(&mut self, what: Event, value: u64) {
+        self.events[what as usize] = value;
+    }
+
+    /// Frames with this disposition.
+    pub fn of(&self, what: Disposition) -> u64 {
+        self.dispositions[what as usize]
+    }
+
+    /// How often an event happened.
+    pub fn events_of(&self, what: Event) -> u64 {
+        self.events[what as usize]
+    }
+
+    /// Frames received but not yet counted anywhere: 0 when the ledger balances.
+    pub fn in_flight(&self) -> i64 {
+        let counted: u64 = self.dispositions.iter().sum();
+        i64::try_from(self.received).unwrap_or(i64::MAX)
+            - i64::try_from(counted).unwrap_or(i64::MAX)
+    }
+
+    /// Adds another worker's counters.
+    pub fn add(&mut self, other: &Tally) {
+        self.received += other.received;
+        self.bytes += other.bytes;
+        for (mine, theirs) in self.dispositions.iter_mut().zip(other.dispositions) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.events.iter_mut().zip(other.events) {
+            *mine += theirs;
+        }
+    }
+
+    /// Label and count of every disposition.
+    pub fn dispositions(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        ALL.iter().map(|d| (d.label(), self.of(*d)))
+    }
+
+    /// Label and count of every event.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        EVENT_LABELS.iter().copied().zip(self.events)
+    }
+}
+
+/// A worker's counters where other threads can read them.
+#[derive(Debug)]
+pub struct Published {
+    received: AtomicU64,
+    bytes: AtomicU64,
+    dispositions: [AtomicU64; DISPOSITIONS],
+    events: [AtomicU64; EVENTS],
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self {
+            received: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            dispositions: [const { AtomicU64::new(0) }; DISPOSITIONS],
+            events: [const { AtomicU64::new(0) }; EVENTS],
+        }
+    }
+}
+
+impl Published {
+    /// Stores a worker's counters; called once a loop, not per packet.
+    pub fn publish(&self, tally: &Tally) {
+        for (shared, own) in self.dispositions.iter().zip(tally.dispositions) {
+            shared.store(own, Ordering::Relaxed);
+        }
+        for (shared, own) in self.events.iter().zip(tally.events) {
+            shared.store(own, Ordering::Relaxed);
+        }
+        self.bytes.store(tally.bytes, Ordering::Relaxed);
+        self.received.store(tally.received, Ordering::Release);
+    }
+
+    /// The counters as last published.
+    pub fn read(&self) -> Tally {
+        let mut tally = Tally {
+            received: self.received.load(Ordering::Acquire),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            ..Tally::default()
+        };
+        for (own, shared) in tally.dispositions.iter_mut().zip(&self.dispositions) {
+            *own = shared.load(Ordering::Relaxed);
+        }
+        for (own, shared) in tally.events.iter_mut().zip(&self.events) {
+            *own = shared.load(Ordering::Relaxed);
+        }
+        tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_and_in_order() {
+        for (index, disposition) in ALL.iter().enumerate() {
+            assert_eq!(*disposition as usize, index);
+        }
+        let mut labels: Vec<_> = ALL.iter().map(|d| d.label()).chain(EVENT_LABELS).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), DISPOSITIONS + EVENTS);
+    }
+
+    #[test]
+    fn a_frame_counted_once_balances_and_recounting_keeps_the_balance() {
+        let mut tally = Tally { received: 3, ..Tally::default() };
+        assert_eq!(tally.in_flight(), 3);
+        tally.count(Disposition::RtpUnconfirmed);
+        tally.count(Disposition::RtpUnconfirmed);
+        tally.count(Disposition::Rtp);
+        assert_eq!(tally.in_flight(), 0);
+        tally.recount(Disposition::RtpUnconfirmed, Disposition::Rtp, 2);
+        assert_eq!((tally.of(Disposition::Rtp), tally.in_flight()), (3, 0));
+        tally.recount(Disposition::RtpUnconfirmed, Disposition::Rtp, 9);
+        assert_eq!(tally.in_flight(), 0, "never moves more than there is");
+    }
+
+    #[test]
+    fn published_counters_are_read_back_whole() {
+        let mut tally = Tally { received: 7, bytes: 9, ..Tally::default() };
+        tally.count(Disposition::Stun);
+        tally.note_many(Event::Claims, 4);
+        let shared = Published::default();
+        shared.publish(&tally);
+        assert_eq!(shared.read(), tally);
+    }
+}

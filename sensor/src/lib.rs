@@ -1,0 +1,18 @@
+//! ringtap: SIP and RTP from a mirror port into call records and PCAP.
+//!
+//! In the order of the way: `cli` and `config` say what is wanted, `plant` builds the stations,
+//! `worker` carries each packet its whole way, `writer` takes the records, `status` shows that
+//! every frame is accounted for. The binary is `main.rs`; tests and benchmarks use the rest.
+
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod ledger;
+pub mod logging;
+pub mod plant;
+pub mod query;
+pub mod show;
+pub mod shutdown;
+pub mod status;
+pub mod worker;
+pub mod writer;

@@ -1,0 +1,162 @@
+//! Builds the stations: sources, workers, spool and writer, wired together.
+//!
+//! What the stations do is theirs; here stands only what there is of each, and how it starts and
+//! ends.
+
+pub mod live;
+pub mod options;
+pub mod reader;
+pub mod replay;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use ringtap_cdr::{IdSource, Store};
+use ringtap_common::classify::Ports;
+use ringtap_common::maps::PortSets;
+use ringtap_spool::{Gatherer, SpoolHandle};
+
+use crate::config::Config;
+use crate::ledger::{Published, Tally};
+use crate::worker::decode::Decoder;
+use crate::worker::exchange::{Exchange, Progress, RING_MAX};
+use crate::worker::record::Recorder;
+use crate::worker::shard::Shard;
+use crate::worker::spooling::Spooling;
+use crate::worker::streams::Streams;
+use crate::worker::{Pace, Parts, Worker};
+use crate::writer::{Made, Show, Writer, Written};
+
+/// Records on their way to the writer at most.
+const RECORDS_MAX: usize = 65_536;
+
+/// The port tables, shared by all workers.
+#[derive(Clone, Debug)]
+pub struct SharedPorts(pub Arc<PortSets>);
+
+impl Ports for SharedPorts {
+    #[inline]
+    fn sip(&self, port: u16) -> bool {
+        self.0.sip_udp.contains(port)
+    }
+
+    #[inline]
+    fn sip_tcp(&self, port: u16) -> bool {
+        self.0.sip_tcp.contains(port)
+    }
+
+    #[inline]
+    fn media(&self, port: u16) -> bool {
+        self.0.media.contains(port)
+    }
+}
+
+/// What every plant has, whatever its source.
+#[derive(Debug)]
+pub struct Stations {
+    /// The workers, in order.
+    pub workers: Vec<Worker<SharedPorts>>,
+    /// How far each has come.
+    pub progress: Arc<Progress>,
+    /// Their counters.
+    pub published: Vec<Arc<Published>>,
+    /// The spool's own end.
+    pub spool: Option<SpoolHandle>,
+    /// Records from the workers.
+    pub records: Receiver<Made>,
+}
+
+/// How a plant's workers go about their work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// From files: nothing may be lost, order is that of the packets.
+    Files,
+    /// Live; `dedup`: the kernel has not dropped duplicates already.
+    Live {
+        /// Duplicates are recognised in user space.
+        dedup: bool,
+    },
+}
+
+impl Stations {
+    /// Builds `count` workers with all they need.
+    pub fn build(config: &Config, count: usize, kind: Kind) -> anyhow::Result<Self> {
+        let files = kind == Kind::Files;
+        let ports = SharedPorts(Arc::new(options::ports(config)));
+        let progress = Arc::new(Progress::new(count));
+        let (made, records): (Sender<Made>, Receiver<Made>) = bounded(RECORDS_MAX);
+        let (spool, gatherers) = open_spool(config, count, files)?;
+        let seed = if files { 0 } else { random()? };
+        let window_ns = match kind {
+            Kind::Live { dedup: false } => None,
+            _ => options::dedup_window_ns(config),
+        };
+        let mut workers = Vec::with_capacity(count);
+        let mut published = Vec::with_capacity(count);
+        for (exchange, gatherer) in Exchange::mesh(count, RING_MAX, files).into_iter().zip(gatherers)
+        {
+            let shared = Arc::new(Published::default());
+            let recorder = Recorder::new(config.id_sensor, made.clone(), files);
+            let spooling = gatherer.map(|g| Spooling::new(g, options::saving(config), seed));
+            published.push(Arc::clone(&shared));
+            workers.push(Worker::new(Parts {
+                decoder: Decoder::new(ports.clone(), window_ns, random()?),
+                streams: Streams::new(options::streams(config, count, seed)),
+                shard: Shard::new(options::calls(config), recorder, seed),
+                spool: spooling,
+                exchange,
+                progress: Arc::clone(&progress),
+                published: shared,
+                pace: if files { Pace::files() } else { Pace::live() },
+                realm: config.realm,
+            }));
+        }
+        Ok(Self { workers, progress, published, spool, records })
+    }
+}
+
+/// The writer's thread.
+pub fn start_writer(
+    config: &Config,
+    records: Receiver<Made>,
+    progress: Option<Arc<Progress>>,
+    store: Option<Box<dyn Store>>,
+    show: Option<Box<dyn Show>>,
+) -> anyhow::Result<std::thread::JoinHandle<Written>> {
+    let ids = IdSource::new(config.id_sensor);
+    let writer = Writer { records, progress, store, show, ids };
+    std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || writer.run())
+        .context("cannot start the writer's thread")
+}
+
+/// The sum of all workers' counters.
+pub fn total(published: &[Arc<Published>]) -> Tally {
+    let mut sum = Tally::default();
+    for one in published {
+        sum.add(&one.read());
+    }
+    sum
+}
+
+type Spools = (Option<SpoolHandle>, Vec<Option<Gatherer>>);
+
+fn open_spool(config: &Config, workers: usize, lossless: bool) -> anyhow::Result<Spools> {
+    let Some(options) = options::spool(config, lossless) else {
+        return Ok((None, (0..workers).map(|_| None).collect()));
+    };
+    let root = options.root.display().to_string();
+    let (handle, gatherers) = ringtap_spool::Spool::start(&options, workers)
+        .with_context(|| format!("cannot open the spool {root}"))?;
+    Ok((Some(handle), gatherers.into_iter().map(Some).collect()))
+}
+
+/// Random bits that an attacker cannot know.
+fn random() -> anyhow::Result<u64> {
+    let mut bytes = [0u8; 8];
+    let mut source = std::fs::File::open("/dev/urandom").context("cannot read /dev/urandom")?;
+    std::io::Read::read_exact(&mut source, &mut bytes).context("cannot read /dev/urandom")?;
+    Ok(u64::from_ne_bytes(bytes))
+}

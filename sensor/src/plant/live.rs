@@ -1,0 +1,326 @@
+//! Live capture: interfaces opened, a pinned thread for each queue, and the thread that watches
+//! over them.
+//!
+//! The end is orderly: the kernel is told to send no more, what the sockets still hold is read,
+//! calls become records, the spool is sealed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use ringtap_capture::clock::LiveClock;
+use ringtap_capture::open::{Opened, open};
+use ringtap_capture::xdp::XdpInterface;
+use ringtap_capture::{Source, SourceStats, affinity};
+use ringtap_cdr::Store;
+use ringtap_common::verdict::Fate;
+
+use super::replay::FailGuard;
+use super::{Kind, SharedPorts, Stations, options, start_writer, total};
+use crate::config::Config;
+use crate::ledger::Published;
+use crate::status::{Interface, Ledger, Server, Verdict};
+use crate::worker::Worker;
+use crate::worker::upstream::{Learned, UPSTREAM_MAX, Upstream};
+use crate::writer::Written;
+
+/// An idle worker looks at its clock this often.
+const IDLE: Duration = Duration::from_millis(10);
+
+/// With several sources, a worker waits this long at each.
+const IDLE_SHARED: Duration = Duration::from_millis(1);
+
+/// How often a worker's sockets are asked what they lost.
+const STATS_EVERY: Duration = Duration::from_millis(100);
+
+/// How often the watching thread looks around.
+const WATCH: Duration = Duration::from_millis(20);
+
+/// At the end, sockets are read until they have been silent this long, at most [`DRAIN_MAX`].
+const DRAIN_QUIET: Duration = Duration::from_millis(50);
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// What a live capture has done.
+#[derive(Debug)]
+pub struct Captured {
+    /// The whole ledger at the end.
+    pub ledger: Ledger,
+    /// What the writer did.
+    pub written: Written,
+}
+
+/// What each worker's sources counted, where the watching thread can read it.
+type Stats = Arc<Mutex<Vec<SourceStats>>>;
+
+/// Captures until `stop` is set.
+pub fn capture(
+    config: &Config,
+    store: Option<Box<dyn Store>>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Captured> {
+    let status = Server::open(&config.status_socket)?;
+    let mut opened = open_all(config)?;
+    let queues = by_queue(&mut opened);
+    let in_kernel = opened.iter().all(|(_, o)| o.xdp.is_some());
+    let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 };
+    let stations = Stations::build(config, queues.len(), kind)?;
+    let Stations { mut workers, progress, published, spool, records } = stations;
+    let writer = start_writer(config, records, None, store, None)?;
+    let (sender, upstream) = bounded(UPSTREAM_MAX);
+    if let Some(first) = workers.first_mut()
+        && options::learned_media(config)
+    {
+        first.tell_upstream(sender);
+    }
+    let drain = Arc::new(AtomicBool::new(false));
+    let stats: Vec<Stats> = queues.iter().map(|s| empty_stats(s.len())).collect();
+    let mut threads = Vec::new();
+    for (index, (worker, sources)) in workers.into_iter().zip(queues).enumerate() {
+        let Some(shared) = stats.get(index) else { continue };
+        let station = Station {
+            worker,
+            sources,
+            stats: Arc::clone(shared),
+            drain: Arc::clone(&drain),
+            clock: LiveClock::new(),
+        };
+        let guard = FailGuard(Arc::clone(&progress));
+        threads.push(start(station, guard, index, options::processor_of(config, index))?);
+    }
+    let watch = Watch { started: Instant::now(), opened: &opened, published, stats, spool };
+    for (name, opened) in &opened {
+        tracing::info!("capturing on {name}: {}", opened.line);
+    }
+    let outcome = watch.until_stopped(stop, &status, &upstream, &threads);
+    for xdp in opened.iter().filter_map(|(_, o)| o.xdp.as_ref()) {
+        let _ = xdp.stop();
+    }
+    drain.store(true, Ordering::Release);
+    let died = threads.into_iter().fold(false, |died, thread| thread.join().is_err() || died);
+    let written = writer.join().map_err(|_| anyhow::anyhow!("the writer has died"))?;
+    let ledger = watch.end()?;
+    outcome?;
+    if died {
+        bail!("a worker has died; the records are not complete");
+    }
+    Ok(Captured { ledger, written })
+}
+
+fn open_all(config: &Config) -> anyhow::Result<Vec<(String, Opened)>> {
+    if config.interface.is_empty() {
+        bail!("no interface is named: give -i IFACE, or `interface` in the configuration");
+    }
+    let mut all = Vec::new();
+    for (origin, name) in (0u16..).zip(&config.interface) {
+        let (xdp, packet) = options::capture(config, name, origin);
+        all.push((name.clone(), open(config.capture, &xdp, &packet)?));
+    }
+    Ok(all)
+}
+
+/// Sources by the worker that reads them: worker *i* has queue *i* of every interface.
+fn by_queue(opened: &mut [(String, Opened)]) -> Vec<Vec<Box<dyn Source>>> {
+    let mut queues: Vec<Vec<Box<dyn Source>>> = Vec::new();
+    for (_, opened) in opened {
+        for (index, source) in std::mem::take(&mut opened.sources).into_iter().enumerate() {
+            if queues.len() <= index {
+                queues.push(Vec::new());
+            }
+            if let Some(queue) = queues.get_mut(index) {
+                queue.push(source);
+            }
+        }
+    }
+    queues
+}
+
+fn empty_stats(sources: usize) -> Stats {
+    Arc::new(Mutex::new(vec![SourceStats::default(); sources]))
+}
+
+fn start(
+    station: Station,
+    guard: FailGuard,
+    index: usize,
+    cpu: Option<usize>,
+) -> anyhow::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || {
+            if cpu.is_some_and(|cpu| !affinity::pin(cpu)) {
+                tracing::warn!(worker = index, ?cpu, "cannot pin the worker to its processor");
+            }
+            station.run();
+            drop(guard);
+        })
+        .context("cannot start a worker's thread")
+}
+
+/// One worker with its sources.
+struct Station {
+    worker: Worker<SharedPorts>,
+    sources: Vec<Box<dyn Source>>,
+    stats: Stats,
+    drain: Arc<AtomicBool>,
+    clock: LiveClock,
+}
+
+impl Station {
+    fn run(mut self) {
+        let mut asked = Instant::now();
+        while !self.drain.load(Ordering::Acquire) {
+            let frames = self.round();
+            if (frames == 0 || asked.elapsed() >= 10 * STATS_EVERY)
+                && asked.elapsed() >= STATS_EVERY
+            {
+                self.share_stats();
+                asked = Instant::now();
+            }
+        }
+        let (started, mut heard) = (Instant::now(), Instant::now());
+        while heard.elapsed() < DRAIN_QUIET && started.elapsed() < DRAIN_MAX {
+            if self.round() > 0 {
+                heard = Instant::now();
+            }
+        }
+        self.worker.finish();
+        self.share_stats();
+    }
+
+    /// Frames from every source, then the worker's other duties. Gives the number of frames.
+    fn round(&mut self) -> usize {
+        let now_ns = self.clock.begin();
+        let wait = if self.sources.len() > 1 { IDLE_SHARED } else { IDLE };
+        let (mut frames, mut passed_ns) = (0, now_ns);
+        let worker = &mut self.worker;
+        for source in &mut self.sources {
+            let received = source.receive(wait, &mut |batch| {
+                frames += batch.len();
+                if let Some(last) = batch.len().checked_sub(1).and_then(|at| batch.get(at)) {
+                    passed_ns = passed_ns.min(last.clock);
+                }
+                worker.frames(batch.iter());
+            });
+            if let Err(error) = received {
+                // The interface may come back; the thread must not spin until then.
+                tracing::debug!(%error, "a source cannot be read");
+                std::thread::sleep(IDLE);
+            }
+        }
+        worker.round(now_ns, passed_ns);
+        frames
+    }
+
+    fn share_stats(&mut self) {
+        let mut shared = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        for (slot, source) in shared.iter_mut().zip(&mut self.sources) {
+            *slot = source.stats();
+        }
+    }
+}
+
+/// What the watching thread looks after.
+struct Watch<'a> {
+    started: Instant,
+    opened: &'a [(String, Opened)],
+    published: Vec<Arc<Published>>,
+    stats: Vec<Stats>,
+    spool: Option<ringtap_spool::SpoolHandle>,
+}
+
+impl Watch<'_> {
+    fn until_stopped(
+        &self,
+        stop: &AtomicBool,
+        status: &Server,
+        upstream: &Receiver<Upstream>,
+        threads: &[JoinHandle<()>],
+    ) -> anyhow::Result<()> {
+        let mut learned = Learned::default();
+        while !stop.load(Ordering::Acquire) {
+            match upstream.recv_timeout(WATCH) {
+                Ok(news) => {
+                    for news in std::iter::once(news).chain(upstream.try_iter()) {
+                        self.teach(&mut learned, news);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // Nobody tells us anything in this mode.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(WATCH),
+            }
+            status.answer(|| self.ledger().to_json());
+            if threads.iter().any(JoinHandle::is_finished) {
+                bail!("a worker has ended; see the log");
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the kernel's map of media endpoints.
+    fn teach(&self, learned: &mut Learned, news: Upstream) {
+        let xdps = || self.opened.iter().filter_map(|(_, o)| o.xdp.as_ref());
+        let result = match news {
+            Upstream::Learn(at) if learned.add(at) => {
+                xdps().try_for_each(|xdp: &XdpInterface| xdp.learn(at.0, at.1))
+            }
+            Upstream::Forget(at) if learned.remove(at) => {
+                xdps().try_for_each(|xdp: &XdpInterface| xdp.forget(at.0, at.1))
+            }
+            Upstream::Learn(_) | Upstream::Forget(_) => Ok(()),
+        };
+        if let Err(error) = result
+            && learned.complain()
+        {
+            tracing::warn!(%error, "media endpoints cannot be put into the kernel's map");
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        let stats: Vec<Vec<SourceStats>> = self
+            .stats
+            .iter()
+            .map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .collect();
+        let interfaces = self.opened.iter().enumerate();
+        Ledger {
+            uptime_s: self.started.elapsed().as_secs(),
+            interfaces: interfaces.map(|(at, one)| interface(at, one, &stats)).collect(),
+            user: total(&self.published),
+            spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
+            workers: self.published.iter().map(|p| p.read().received).collect(),
+            file_frames: None,
+        }
+    }
+
+    /// Seals the spool and gives the last ledger.
+    fn end(mut self) -> anyhow::Result<Ledger> {
+        let spool = self.spool.take();
+        let mut ledger = self.ledger();
+        if let Some(spool) = spool {
+            ledger.spool = Some(spool.seal().context("cannot seal the spool")?);
+        }
+        Ok(ledger)
+    }
+}
+
+fn interface(at: usize, (name, opened): &(String, Opened), stats: &[Vec<SourceStats>]) -> Interface {
+    let mut one = Interface { name: name.clone(), how: opened.line.clone(), ..Interface::default() };
+    for source in stats.iter().filter_map(|worker| worker.get(at)) {
+        one.sockets.add(source);
+        one.queues.push(source.received);
+    }
+    if let Some(counts) = opened.xdp.as_ref().and_then(|xdp| xdp.counts().ok()) {
+        one.verdicts = counts
+            .iter()
+            .map(|(verdict, frames)| Verdict {
+                label: verdict.label(),
+                frames,
+                redirected: verdict.fate() == Fate::Redirected,
+            })
+            .collect();
+    }
+    one
+}

@@ -1,0 +1,153 @@
+//! The configuration as each crate wants it: here, and nowhere else, settings become options.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ringtap_capture::affinity::processors;
+use ringtap_capture::packet_socket::PacketOptions;
+use ringtap_capture::xdp::{BusyPoll, XdpOptions};
+use ringtap_common::maps::{self, PortSet, PortSets};
+use ringtap_spool::Compression;
+
+use crate::config::{Config, MediaFilter, Mode, SaveRtp};
+use crate::worker::spooling::{self, Saving};
+use crate::worker::streams;
+
+/// Which ports mean what.
+pub fn ports(config: &Config) -> PortSets {
+    let mut sets = PortSets::EMPTY;
+    let fill = |set: &mut PortSet, ranges: &[(u16, u16)]| {
+        ranges.iter().for_each(|(first, last)| set.insert_range(*first, *last));
+    };
+    fill(&mut sets.sip_udp, &config.sipport);
+    fill(&mut sets.sip_tcp, &config.sipport);
+    fill(&mut sets.media, &config.media_ports);
+    sets
+}
+
+/// How long copies of a frame are recognised; `None`: they are not.
+pub fn dedup_window_ns(config: &Config) -> Option<u64> {
+    config.deduplicate.then(|| u64::from(config.deduplicate_window_ms) * 1_000_000)
+}
+
+/// Slots of the kernel's duplicate table: as many more as the window is longer than usual.
+fn dedup_slots(config: &Config) -> u32 {
+    let times = dedup_window_ns(config).unwrap_or(0).div_ceil(maps::DEDUP_WINDOW_NS).max(1);
+    let slots = u64::from(maps::DEDUP_SLOTS).saturating_mul(times.next_power_of_two());
+    u32::try_from(slots).unwrap_or(u32::MAX).min(maps::DEDUP_SLOTS_MAX)
+}
+
+/// The call table.
+pub fn calls(config: &Config) -> ringtap_call::Options {
+    ringtap_call::Options {
+        realm: u64::from(config.realm),
+        calls_max: config.calls_max,
+        absolute_timeout: config.absolute_timeout,
+        rtptimeout: config.rtptimeout,
+        sipwithoutrtptimeout: config.sipwithoutrtptimeout,
+        onewaytimeout: config.onewaytimeout,
+        bye_timeout: config.bye_timeout,
+        redirect_response_300_timeout: config.redirect_response_300_timeout,
+        response_default_timeout: config.response_default_timeout,
+        zombie_timeout: config.zombie_timeout,
+        max_sip_packets_in_call: config.max_sip_packets_in_call,
+        max_invite_packets_in_call: config.max_invite_packets_in_call,
+        response_time_from_first_invite: config.response_time_from_first_invite,
+        ..ringtap_call::Options::default()
+    }
+}
+
+/// The stream table of one of `workers` workers.
+pub fn streams(config: &Config, workers: usize, seed: u64) -> streams::Options {
+    streams::Options {
+        streams_max: config.streams_max.div_ceil(workers.max(1)),
+        idle_ns: u64::from(config.rtptimeout) * 1_000_000_000,
+        seed,
+    }
+}
+
+/// What is kept of the packets.
+pub fn saving(config: &Config) -> Saving {
+    Saving {
+        sip: config.savesip,
+        rtp: match config.savertp {
+            SaveRtp::Yes => spooling::SaveRtp::Whole,
+            SaveRtp::Header => spooling::SaveRtp::Header,
+            SaveRtp::No => spooling::SaveRtp::No,
+        },
+        rtcp: config.savertcp,
+        realm: config.realm,
+    }
+}
+
+/// The spool; `None`: nothing is kept.
+pub fn spool(config: &Config, lossless: bool) -> Option<ringtap_spool::Options> {
+    if !config.savesip && !config.savertcp && config.savertp == SaveRtp::No {
+        return None;
+    }
+    let packing = |zstd, level| if zstd { Compression::Zstd(level) } else { Compression::None };
+    let mut options = ringtap_spool::Options::new(config.spooldir.clone());
+    options.sensor = u32::from(config.id_sensor);
+    options.lossless = lossless;
+    options.compression = packing(config.tar_compress_rtp, config.tar_rtp_level_zstd);
+    options.pool_bytes = (config.spool_pool_mb as usize) << 20;
+    options.chunk_age_ns = u64::from(config.spool_chunk_ms) * 1_000_000;
+    options.segment_bytes = config.spool_segment_mb << 20;
+    options.segment_age = Duration::from_secs(u64::from(config.spool_segment_s));
+    Some(options)
+}
+
+/// How to open an interface, by XDP or by packet sockets.
+pub fn capture(config: &Config, interface: &str, origin: u16) -> (XdpOptions, PacketOptions) {
+    let mut xdp = XdpOptions::new(interface);
+    xdp.promiscuous = config.promisc;
+    xdp.allow_own_address = config.allow_own_address;
+    xdp.buffers = config.xdp_buffers;
+    xdp.zero_copy = config.zero_copy;
+    xdp.huge_pages = config.huge_pages;
+    xdp.busy_poll = config
+        .busy_poll
+        .then(|| BusyPoll { time_us: config.busy_poll_us, ..BusyPoll::default() });
+    xdp.origin = origin;
+    *xdp.program.ports = ports(config);
+    xdp.program.dedup_slots = dedup_slots(config);
+    let settings = &mut xdp.program.settings;
+    settings.dedup_window_ns = dedup_window_ns(config).unwrap_or(0);
+    settings.kernel_timestamps = u8::from(config.kernel_timestamps);
+    settings.mode = match config.mode {
+        Mode::Span => maps::Mode::Span as u8,
+        Mode::PassRest => maps::Mode::PassRest as u8,
+    };
+    settings.media = match config.media_filter {
+        MediaFilter::Default => maps::MediaFilter::ByContent as u8,
+        MediaFilter::Learned => maps::MediaFilter::Learned as u8,
+    };
+    let mut packet = PacketOptions::new(interface);
+    packet.promiscuous = config.promisc;
+    packet.origin = origin;
+    packet.sockets = config.workers.map_or_else(|| processors().len().max(1), usize::from);
+    packet.ring_bytes = (config.ringbuffer_mb as usize) << 20;
+    (xdp, packet)
+}
+
+/// Whether media passes the kernel only from and to endpoints that calls have announced.
+pub fn learned_media(config: &Config) -> bool {
+    config.media_filter == MediaFilter::Learned
+}
+
+/// The processor that a worker is pinned to: those named, else all in turn.
+pub fn processor_of(config: &Config, worker: usize) -> Option<usize> {
+    let all = if config.cpus.is_empty() { processors() } else { config.cpus.clone() };
+    all.get(worker % all.len().max(1)).copied()
+}
+
+/// Everything is kept, below `folder`.
+pub fn save_all(config: &mut Config, folder: &Path) {
+    config.spooldir = folder.to_owned();
+    (config.savesip, config.savertp, config.savertcp) = (true, SaveRtp::Yes, true);
+}
+
+/// Nothing is kept.
+pub fn save_nothing(config: &mut Config) {
+    (config.savesip, config.savertp, config.savertcp) = (false, SaveRtp::No, false);
+}

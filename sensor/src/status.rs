@@ -1,0 +1,332 @@
+//! The whole ledger: what the kernel counted, what sockets lost, what user space made of the
+//! rest, and whether it all adds up.
+//!
+//! `run` serves it on a local socket, `status` asks there, `replay --stats` writes it to a file;
+//! all have the same keys.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ringtap_capture::SourceStats;
+use serde_json::{Map, Value, json};
+
+use crate::ledger::Tally;
+
+/// An answer is no longer than this.
+const ANSWER_MAX: u64 = 1 << 20;
+
+/// How long either side of the socket waits for the other.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One verdict of the kernel program.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Its label.
+    pub label: &'static str,
+    /// Frames.
+    pub frames: u64,
+    /// Whether these frames go to a socket.
+    pub redirected: bool,
+}
+
+/// One interface as the kernel counts it.
+#[derive(Clone, Debug, Default)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// How it is captured.
+    pub how: String,
+    /// The verdicts; empty without XDP.
+    pub verdicts: Vec<Verdict>,
+    /// All its sockets.
+    pub sockets: SourceStats,
+    /// Frames that each queue's socket gave.
+    pub queues: Vec<u64>,
+}
+
+/// The ledger at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// The interfaces; none in a replay.
+    pub interfaces: Vec<Interface>,
+    /// User space.
+    pub user: Tally,
+    /// The spool.
+    pub spool: Option<ringtap_spool::Counters>,
+    /// Frames that each worker received.
+    pub workers: Vec<u64>,
+    /// Frames read from files.
+    pub file_frames: Option<u64>,
+}
+
+impl Interface {
+    /// Frames that the kernel program saw.
+    pub fn seen(&self) -> u64 {
+        self.verdicts.iter().map(|v| v.frames).sum()
+    }
+
+    /// Frames it handed to sockets.
+    pub fn redirected(&self) -> u64 {
+        self.verdicts.iter().filter(|v| v.redirected).map(|v| v.frames).sum()
+    }
+
+    /// Redirected frames that are neither received nor counted as lost: 0 when quiet.
+    pub fn in_flight(&self) -> i64 {
+        if self.verdicts.is_empty() {
+            return 0;
+        }
+        signed(self.redirected())
+            - signed(self.sockets.received)
+            - signed(self.sockets.lost())
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+impl Ledger {
+    /// Whether every frame is accounted for. While traffic runs, frames are in flight.
+    pub fn balances(&self) -> bool {
+        let received: u64 = self.interfaces.iter().map(|i| i.sockets.received).sum();
+        let given = self.file_frames.unwrap_or(received);
+        self.user.in_flight() == 0
+            && given == self.user.received
+            && self.interfaces.iter().all(|i| i.in_flight() == 0)
+            && self.spool.is_none_or(|s| s.pending() == 0)
+    }
+
+    /// As JSON.
+    pub fn to_json(&self) -> Value {
+        let interfaces: Vec<Value> = self.interfaces.iter().map(interface_json).collect();
+        let mut whole = json!({
+            "uptime_s": self.uptime_s,
+            "balanced": self.balances(),
+            "interfaces": interfaces,
+            "workers": self.workers,
+            "user": {
+                "received": self.user.received,
+                "bytes": self.user.bytes,
+                "in_flight": self.user.in_flight(),
+                "dispositions": object(self.user.dispositions()),
+                "events": object(self.user.events()),
+            },
+        });
+        if let Some(map) = whole.as_object_mut() {
+            if let Some(frames) = self.file_frames {
+                map.insert("file_frames".into(), frames.into());
+            }
+            if let Some(spool) = &self.spool {
+                map.insert("spool".into(), spool_json(spool));
+            }
+        }
+        whole
+    }
+}
+
+fn object<'a>(pairs: impl Iterator<Item = (&'a str, u64)>) -> Value {
+    Value::Object(pairs.map(|(k, v)| (k.to_owned(), v.into())).collect::<Map<_, _>>())
+}
+
+fn interface_json(interface: &Interface) -> Value {
+    let sockets = &interface.sockets;
+    json!({
+        "name": interface.name,
+        "how": interface.how,
+        "frames": interface.seen(),
+        "redirected": interface.redirected(),
+        "in_flight": interface.in_flight(),
+        "verdicts": object(interface.verdicts.iter().map(|v| (v.label, v.frames))),
+        "queues": interface.queues,
+        "sockets": {
+            "received": sockets.received,
+            "rx_dropped": sockets.rx_dropped,
+            "rx_ring_full": sockets.rx_ring_full,
+            "fill_ring_empty": sockets.fill_ring_empty,
+            "packet_dropped": sockets.packet_dropped,
+            "packet_freezes": sockets.packet_freezes,
+            "unusable": sockets.unusable,
+            "clock_clamped": sockets.clock_clamped,
+            "unstamped": sockets.unstamped,
+        },
+    })
+}
+
+fn spool_json(spool: &ringtap_spool::Counters) -> Value {
+    json!({
+        "offered": spool.offered,
+        "stored": spool.stored,
+        "discarded": spool.discarded,
+        "dropped_pool": spool.dropped_pool,
+        "dropped_disk": spool.dropped_disk,
+        "dropped_closed": spool.dropped_closed,
+        "pending": spool.pending(),
+        "cut": spool.cut,
+        "chunks": spool.chunks,
+        "record_bytes": spool.record_bytes,
+        "disk_bytes": spool.disk_bytes,
+        "segments": spool.segments,
+        "sealed": spool.sealed,
+        "errors": spool.errors,
+    })
+}
+
+/// The ledger for people: each section's non-zero lines.
+pub fn render(ledger: &Value) -> String {
+    let mut out = String::new();
+    let balanced = ledger["balanced"].as_bool() == Some(true);
+    let state = if balanced { "balances" } else { "does not balance (frames in flight?)" };
+    let _ = writeln!(out, "Ledger: {state}");
+    if let Some(frames) = ledger["file_frames"].as_u64() {
+        let _ = writeln!(out, "  read from files {frames}");
+    }
+    for interface in ledger["interfaces"].as_array().into_iter().flatten() {
+        let name = interface["name"].as_str().unwrap_or_default();
+        let how = interface["how"].as_str().unwrap_or_default();
+        let _ = writeln!(out, "Interface {name}: {how}");
+        line(&mut out, "frames", &interface["frames"]);
+        section(&mut out, "verdicts", &interface["verdicts"]);
+        line(&mut out, "redirected", &interface["redirected"]);
+        section(&mut out, "sockets", &interface["sockets"]);
+        line(&mut out, "in flight", &interface["in_flight"]);
+    }
+    let user = &ledger["user"];
+    let _ = writeln!(out, "User space");
+    line(&mut out, "received", &user["received"]);
+    section(&mut out, "became", &user["dispositions"]);
+    section(&mut out, "events", &user["events"]);
+    if !ledger["spool"].is_null() {
+        let _ = writeln!(out, "Spool");
+        section(&mut out, "packets", &ledger["spool"]);
+    }
+    out
+}
+
+fn line(out: &mut String, name: &str, value: &Value) {
+    if value.as_i64().is_some_and(|v| v != 0) {
+        let _ = writeln!(out, "  {name:<24} {value:>14}");
+    }
+}
+
+fn section(out: &mut String, name: &str, values: &Value) {
+    let Some(values) = values.as_object() else { return };
+    for (key, value) in values.iter().filter(|(_, v)| v.as_i64() != Some(0)) {
+        let _ = writeln!(out, "  {name:<10} {key:<20} {value:>7}");
+    }
+}
+
+/// Serves the ledger at `path` until the process ends.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Server {
+    /// Opens the socket; one left by a dead sensor is replaced, a living one's is not.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        if UnixStream::connect(path).is_ok() {
+            bail!("another sensor serves {}: set another status_socket", path.display());
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+        let _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path)
+            .with_context(|| format!("cannot open the status socket {}", path.display()))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
+            .with_context(|| format!("cannot protect {}", path.display()))?;
+        listener.set_nonblocking(true).context("cannot set up the status socket")?;
+        Ok(Self { path: path.to_owned(), listener })
+    }
+
+    /// Answers whoever waits; a peer that does not read is left alone after a moment.
+    pub fn answer(&self, ledger: impl Fn() -> Value) {
+        while let Ok((mut peer, _)) = self.listener.accept() {
+            let told = peer
+                .set_write_timeout(Some(PATIENCE))
+                .and_then(|()| peer.write_all(ledger().to_string().as_bytes()));
+            if let Err(error) = told {
+                tracing::debug!(%error, "nobody read the status");
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Asks the sensor that serves `path`.
+pub fn ask(path: &Path) -> anyhow::Result<Value> {
+    let peer = UnixStream::connect(path).with_context(|| {
+        format!("no sensor answers at {}: is `ringtap run` running?", path.display())
+    })?;
+    peer.set_read_timeout(Some(PATIENCE)).context("cannot set up the socket")?;
+    let mut text = String::new();
+    peer.take(ANSWER_MAX).read_to_string(&mut text).context("the sensor's answer broke off")?;
+    serde_json::from_str(&text).context("the sensor's answer is not JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Disposition;
+
+    fn ledger() -> Ledger {
+        let verdict = |label, frames, redirected| Verdict { label, frames, redirected };
+        let mut user = Tally { received: 5, ..Tally::default() };
+        (0..5).for_each(|_| user.count(Disposition::Rtp));
+        Ledger {
+            interfaces: vec![Interface {
+                name: "span0".into(),
+                verdicts: vec![verdict("rtp", 7, true), verdict("not_voip", 3, false)],
+                sockets: SourceStats { received: 5, rx_ring_full: 2, ..SourceStats::default() },
+                ..Interface::default()
+            }],
+            user,
+            ..Ledger::default()
+        }
+    }
+
+    #[test]
+    fn every_frame_lost_or_kept_is_accounted_for() {
+        let mut ledger = ledger();
+        assert!(ledger.balances());
+        ledger.interfaces[0].sockets.rx_ring_full = 1;
+        assert!(!ledger.balances(), "one redirected frame is nowhere");
+        ledger.interfaces[0].sockets.rx_ring_full = 2;
+        ledger.user.received = 6;
+        assert!(!ledger.balances(), "one received frame has no disposition");
+    }
+
+    #[test]
+    fn the_socket_gives_what_is_served_and_goes_with_its_sensor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status.sock");
+        let server = Server::open(&path).unwrap();
+        let asking = std::thread::spawn({
+            let path = path.clone();
+            move || ask(&path)
+        });
+        while !asking.is_finished() {
+            server.answer(|| ledger().to_json());
+            std::thread::yield_now();
+        }
+        let answer = asking.join().unwrap().unwrap();
+        assert_eq!(answer["interfaces"][0]["verdicts"]["rtp"], 7);
+        assert!(render(&answer).contains("balances"));
+        drop(server);
+        assert!(ask(&path).unwrap_err().to_string().contains("ringtap run"));
+    }
+}

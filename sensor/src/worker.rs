@@ -1,0 +1,241 @@
+//! The packet's whole way.
+//!
+//! `frame → walk → duplicate? → (assemble) → SIP | RTP | RTCP → call | stream → spool → record`
+//!
+//! A worker shares nothing but bounded rings (`exchange`). RTP is scored where it lands
+//! (`streams`); SIP goes to the shard of its Call-ID (`shard`); what they tell each other comes in
+//! the order of the packets, so that the number of workers does not show in the records.
+
+pub mod decode;
+pub mod endpoints;
+pub mod exchange;
+pub mod record;
+pub mod shard;
+pub mod spooling;
+pub mod streams;
+pub mod upstream;
+
+mod claims;
+mod pace;
+mod signalling;
+
+use std::sync::Arc;
+
+use crossbeam::channel::Sender;
+use ringtap_capture::Frame;
+use ringtap_common::classify::{Class, Ports};
+use ringtap_common::walk::{PROTO_TCP, Stop};
+use ringtap_media::{Key, Packet};
+use ringtap_wire::rtp;
+use smallvec::SmallVec;
+
+use crate::ledger::{Disposition, Published, Tally};
+use decode::{Decoded, Decoder, Walked};
+use exchange::{Exchange, Note, Progress, RtcpNote};
+use shard::Shard;
+use signalling::Signalling;
+use spooling::{Kept, Spooling, session_key};
+use streams::{Arrival, Streams};
+use upstream::{Teller, Upstream};
+
+pub use pace::{LAG_TICKS, Pace};
+
+/// Frames that are walked together, so that their streams' memory is fetched at once.
+const GROUP: usize = 16;
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct Parts<P> {
+    /// Ports, and the memory for duplicates.
+    pub decoder: Decoder<P>,
+    /// Streams.
+    pub streams: Streams,
+    /// Calls.
+    pub shard: Shard,
+    /// The spool.
+    pub spool: Option<Spooling>,
+    /// Rings to the other workers.
+    pub exchange: Exchange,
+    /// How far every worker has come.
+    pub progress: Arc<Progress>,
+    /// Where others read this worker's counters.
+    pub published: Arc<Published>,
+    /// How its steps are ordered against those of the others.
+    pub pace: Pace,
+    /// Realm of its calls and streams.
+    pub realm: u32,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub struct Worker<P> {
+    parts: Parts<P>,
+    signalling: Signalling,
+    tally: Tally,
+    upstream: Option<Teller>,
+    sweep_due_ns: u64,
+    alive: Vec<(endpoints::CallInstance, u64)>,
+}
+
+/// A walked frame, and for RTP where its stream is looked for.
+struct Seen<'a> {
+    decoded: Decoded<'a>,
+    rtp: Option<(rtp::View<'a>, u64)>,
+}
+
+impl<P: Ports> Worker<P> {
+    /// A worker of these parts.
+    pub fn new(parts: Parts<P>) -> Self {
+        let signalling = Signalling::new(parts.realm);
+        let tally = Tally::default();
+        Self { parts, signalling, tally, upstream: None, sweep_due_ns: 0, alive: Vec::new() }
+    }
+
+    /// Takes frames all the way.
+    pub fn frames<'a>(&mut self, mut frames: impl Iterator<Item = Frame<'a>>) {
+        let mut group: SmallVec<[Seen<'a>; GROUP]> = SmallVec::new();
+        while self.gather(&mut frames, &mut group) {
+            for seen in group.drain(..) {
+                let became = self.take(&seen);
+                self.tally.count(became);
+            }
+        }
+    }
+
+    /// Walks the next few frames. False: there were none.
+    #[inline]
+    fn gather<'a>(
+        &mut self,
+        frames: &mut impl Iterator<Item = Frame<'a>>,
+        group: &mut SmallVec<[Seen<'a>; GROUP]>,
+    ) -> bool {
+        let before = self.tally.received;
+        for frame in frames.take(GROUP) {
+            self.tally.received += 1;
+            self.tally.bytes += u64::from(frame.wire_len);
+            match self.look(frame) {
+                Ok(seen) => group.push(seen),
+                Err(known) => self.tally.count(known),
+            }
+        }
+        self.tally.received > before
+    }
+
+    /// Walks a frame and looks where it will go.
+    #[inline]
+    fn look<'a>(&mut self, frame: Frame<'a>) -> Result<Seen<'a>, Disposition> {
+        let decoded = match self.parts.decoder.walk(frame) {
+            Walked::Whole(decoded) => decoded,
+            Walked::Piece(..) => return Err(Disposition::Fragment),
+            Walked::Stopped(stop) => return Err(stopped(stop)),
+        };
+        let mut rtp = None;
+        if decoded.class == Class::Rtp {
+            let view = rtp::View::parse(decoded.payload()).map_err(|_| Disposition::NotVoip)?;
+            let key = Key { flow: decoded.flow(), ssrc: view.ssrc() };
+            rtp = Some((view, self.parts.streams.approach(&key)));
+        }
+        Ok(Seen { decoded, rtp })
+    }
+
+    /// Gives a frame to what it is for, and tells what became of it.
+    #[inline]
+    fn take(&mut self, seen: &Seen<'_>) -> Disposition {
+        let decoded = &seen.decoded;
+        if self.parts.decoder.is_duplicate(decoded) {
+            return Disposition::Duplicate;
+        }
+        match decoded.class {
+            Class::Rtp => self.rtp(seen),
+            Class::Rtcp => self.rtcp(decoded),
+            Class::Sip if decoded.headers.proto == PROTO_TCP => self.sip_tcp(decoded),
+            Class::Sip => self.sip(decoded),
+            Class::Stun => Disposition::Stun,
+            Class::Dtls => Disposition::Dtls,
+            Class::Other => Disposition::NotVoip,
+        }
+    }
+
+    #[inline]
+    fn rtp(&mut self, seen: &Seen<'_>) -> Disposition {
+        let Some((view, hash)) = &seen.rtp else { return Disposition::NotVoip };
+        let Decoded { frame, headers, .. } = &seen.decoded;
+        let arrival = Arrival {
+            key: Key { flow: seen.decoded.flow(), ssrc: view.ssrc() },
+            hash: *hash,
+            packet: Packet::new(view, headers, frame.clock, frame.ts),
+            bytes: frame.bytes,
+            header_len: usize::from(headers.payload) + view.payload_range().start,
+            wire_len: frame.wire_len,
+            link: frame.link.dlt(),
+        };
+        self.parts.streams.packet(&arrival, &mut self.tally, self.parts.spool.as_mut())
+    }
+
+    fn rtcp(&mut self, decoded: &Decoded<'_>) -> Disposition {
+        let flow = decoded.flow();
+        if let Some(spool) = &mut self.parts.spool {
+            spool.rtcp(session_key(&flow), &kept(decoded));
+        }
+        let (bytes, clock_ns) = (decoded.payload(), decoded.frame.clock);
+        let all_here = self.parts.streams.rtcp(&flow, bytes, clock_ns);
+        if !all_here && self.parts.pace.scatters_rtcp() {
+            let place = self.parts.pace.place(&decoded.frame);
+            let note = || Note::Rtcp(Box::new(RtcpNote { flow, clock_ns, bytes: bytes.into() }));
+            self.parts.exchange.tell_others(place, note);
+        }
+        Disposition::Rtcp
+    }
+
+    fn sip(&mut self, decoded: &Decoded<'_>) -> Disposition {
+        let parts = &mut self.parts;
+        let place = parts.pace.place(&decoded.frame);
+        let Some(call) = self.signalling.datagram(decoded, place, &mut parts.exchange) else {
+            return Disposition::SipUnreadable;
+        };
+        if let Some(spool) = &mut parts.spool {
+            spool.sip(call.0, &kept(decoded));
+        }
+        Disposition::SipUdp
+    }
+
+    fn sip_tcp(&mut self, decoded: &Decoded<'_>) -> Disposition {
+        let parts = &mut self.parts;
+        let place = parts.pace.place(&decoded.frame);
+        if let Some(call) = self.signalling.segment(decoded, place, &mut parts.exchange)
+            && let Some(spool) = &mut parts.spool
+        {
+            spool.sip(call.0, &kept(decoded));
+        }
+        Disposition::SipTcp
+    }
+
+    /// From now on this worker tells which endpoints calls announce and let go of.
+    pub fn tell_upstream(&mut self, sender: Sender<Upstream>) {
+        self.upstream = Some(Teller::new(sender));
+    }
+
+    /// This worker's counters.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+fn kept<'a>(decoded: &Decoded<'a>) -> Kept<'a> {
+    let frame = &decoded.frame;
+    Kept {
+        ts_ns: frame.ts,
+        clock_ns: frame.clock,
+        wire_len: frame.wire_len,
+        link: frame.link.dlt(),
+        bytes: frame.bytes,
+    }
+}
+
+fn stopped(stop: Stop) -> Disposition {
+    match stop {
+        Stop::NotIp => Disposition::NotIp,
+        Stop::OtherProto => Disposition::NotVoip,
+        _ => Disposition::Malformed,
+    }
+}

@@ -1,0 +1,237 @@
+//! Claims, closes and ends: how streams get their owner, and how reports of them come to be.
+
+use std::sync::Arc;
+
+use ringtap_call::{Claim, Side};
+use ringtap_media::{Id, PayloadInfo, Stream};
+use smallvec::SmallVec;
+
+use super::endpoints::{CallInstance, Endpoint, endpoint};
+use super::pace::SWEEP_NS;
+use super::spooling::Spooling;
+use super::streams::{EARLY_MEDIA_NS, ENDED_NS, Finished, Owner, REPORTS_MAX, Streams};
+use crate::ledger::{Disposition, Event, Tally};
+
+/// A stream without three consistent packets is forgotten after this time.
+const PROBATION_NS: u64 = 5_000_000_000;
+
+/// Tells a stream what the description said of its payload types.
+fn explain(stream: &mut Stream, claim: &Claim) {
+    let infos: SmallVec<[PayloadInfo; 8]> = claim
+        .payload_types
+        .iter()
+        .map(|pt| PayloadInfo::from_rtpmap(pt.payload_type, &pt.name, pt.clock_rate))
+        .collect();
+    stream.set_codecs(&infos);
+}
+
+fn instance(claim: &Claim) -> CallInstance {
+    (claim.call, claim.instance)
+}
+
+impl Streams {
+    /// The third packet: a stream begins, and belongs to whoever claims its endpoints.
+    #[cold]
+    pub(super) fn confirm(&mut self, id: Id, tally: &mut Tally) -> Disposition {
+        let Some(entry) = self.table.get_mut(id) else { return Disposition::RtpUnconfirmed };
+        let flow = entry.key.flow;
+        let earlier = entry.stream.packets().saturating_sub(1);
+        tally.recount(Disposition::RtpUnconfirmed, Disposition::Rtp, earlier);
+        tally.note(Event::Streams);
+        let (to, from) = ((flow.dst, flow.dport), (flow.src, flow.sport));
+        self.endpoints.add_stream(to, id);
+        self.endpoints.add_stream(from, id);
+        if let Some(claim) = self.endpoints.claim_of(&to).cloned() {
+            self.adopt(id, &claim, true, tally);
+        } else if let Some(claim) = self.endpoints.claim_of(&from).cloned() {
+            self.adopt(id, &claim, false, tally);
+        }
+        Disposition::Rtp
+    }
+
+    /// An endpoint belongs to a call from now on. True: it is new to this call.
+    pub fn claim(&mut self, claim: &Arc<Claim>, tally: &mut Tally) -> bool {
+        tally.note(Event::Claims);
+        let at = endpoint(claim.endpoint);
+        if !self.endpoints.claim(at, claim) {
+            tally.note(Event::ClaimsRefused);
+            return false;
+        }
+        let owned = self.calls.entry(instance(claim)).or_default();
+        let new = !owned.endpoints.contains(&at);
+        if new {
+            owned.endpoints.push(at);
+        }
+        for id in self.endpoints.streams_at(&at) {
+            let by_destination = self
+                .table
+                .get_mut(id)
+                .is_some_and(|entry| (entry.key.flow.dst, entry.key.flow.dport) == at);
+            self.adopt(id, claim, by_destination, tally);
+        }
+        new
+    }
+
+    /// The endpoints that a call has claimed.
+    pub fn endpoints_of(&self, call: CallInstance) -> &[Endpoint] {
+        self.calls.get(&call).map_or(&[], |owned| &owned.endpoints)
+    }
+
+    /// Gives a stream to a call, unless somebody has a better claim.
+    fn adopt(&mut self, id: Id, claim: &Claim, by_destination: bool, tally: &mut Tally) {
+        let Some(entry) = self.table.get_mut(id) else { return };
+        let call = instance(claim);
+        let sender = if by_destination { claim.side.other() } else { claim.side };
+        let before = entry.data.owner;
+        entry.data.owner = Owner::Call { call, sender, by_destination };
+        match before {
+            Owner::Call { call: had, by_destination: true, .. } if !by_destination => {
+                // The destination speaks louder than the source, whichever claim is newer.
+                entry.data.owner = before;
+                if had == call {
+                    explain(&mut entry.stream, claim);
+                }
+                return;
+            }
+            Owner::Call { call: had, .. } if had == call => {}
+            Owner::Call { call: had, sender, .. } => {
+                let cut = self.cut(id, claim.at_clock_ns, Some(sender), tally);
+                if let (Some(piece), Some(owned)) = (cut, self.calls.get_mut(&had)) {
+                    owned.live.retain(|other| *other != id);
+                    if owned.done.len() < REPORTS_MAX {
+                        owned.done.push(piece);
+                    }
+                }
+            }
+            Owner::Ended => {
+                let _ = self.cut(id, claim.at_clock_ns, None, tally);
+            }
+            Owner::Nobody => {
+                let oldest = claim.at_clock_ns.saturating_sub(EARLY_MEDIA_NS);
+                if entry.stream.report().first_clock_ns < oldest {
+                    let piece = self.cut(id, claim.at_clock_ns, None, tally);
+                    self.lone.extend(piece);
+                }
+            }
+        }
+        if let Some(entry) = self.table.get_mut(id) {
+            explain(&mut entry.stream, claim);
+        }
+        let owned = self.calls.entry(call).or_default();
+        if !owned.live.contains(&id) {
+            owned.live.push(id);
+        }
+    }
+
+    /// Cuts a stream at `at_clock_ns`; what was before leaves as a report, if it is anything.
+    fn cut(
+        &mut self,
+        id: Id,
+        at_clock_ns: u64,
+        sender: Option<Side>,
+        tally: &mut Tally,
+    ) -> Option<Finished> {
+        let entry = self.table.get_mut(id)?;
+        let (report, exact) = entry.stream.split(at_clock_ns);
+        if !exact {
+            tally.note(Event::InexactSplits);
+        }
+        let (flow, session) = (entry.key.flow, entry.data.session);
+        (report.received > 0).then_some(Finished { flow, sender, session, report })
+    }
+
+    /// A call has ended: its reports leave, its streams and endpoints are free again.
+    pub fn close(&mut self, call: CallInstance, spool: Option<&mut Spooling>) -> Vec<Finished> {
+        let Some(owned) = self.calls.remove(&call) else { return Vec::new() };
+        for at in &owned.endpoints {
+            self.endpoints.release(at, call);
+        }
+        let mut finished = owned.done;
+        let mut spool = spool;
+        for id in owned.live {
+            let Some(entry) = self.table.get_mut(id) else { continue };
+            let Owner::Call { call: owner, sender, .. } = entry.data.owner else { continue };
+            if owner != call {
+                continue;
+            }
+            if let Some(spool) = spool.as_deref_mut() {
+                spool.flush(&mut entry.data.slot);
+            }
+            let (flow, session) = (entry.key.flow, entry.data.session);
+            let report = entry.stream.report();
+            finished.push(Finished { flow, sender: Some(sender), session, report });
+            entry.data.owner = Owner::Ended;
+        }
+        finished
+    }
+
+    /// Ends what has had no packets for too long, and tells which calls have media. Called about
+    /// once a second.
+    pub fn sweep(
+        &mut self,
+        now_clock_ns: u64,
+        spool: Option<&mut Spooling>,
+        mut alive: impl FnMut(CallInstance, u64),
+    ) {
+        let mut expired = std::mem::take(&mut self.expired);
+        let idle_ns = self.options.idle_ns;
+        for entry in self.table.entries() {
+            let idle = entry.idle_ns(now_clock_ns);
+            let limit = match entry.data.owner {
+                Owner::Ended => ENDED_NS,
+                Owner::Nobody if !entry.confirmed => PROBATION_NS,
+                Owner::Nobody => idle_ns,
+                Owner::Call { call, .. } => {
+                    if idle <= SWEEP_NS {
+                        alive(call, entry.stream.last_clock_ns());
+                    }
+                    u64::MAX
+                }
+            };
+            if idle >= limit {
+                expired.push(entry.id());
+            }
+        }
+        let mut spool = spool;
+        for id in expired.drain(..) {
+            self.remove(id, spool.as_deref_mut());
+        }
+        self.expired = expired;
+    }
+
+    /// Ends everything: the capture is over. What no call owns becomes reports of its own.
+    pub fn finish(&mut self, mut spool: Option<&mut Spooling>) {
+        for id in self.table.ids() {
+            self.remove(id, spool.as_deref_mut());
+        }
+    }
+
+    /// Reports of streams that no call owns and that have ended since the last time.
+    pub fn take_lone(&mut self) -> impl Iterator<Item = Finished> + '_ {
+        self.lone.drain(..)
+    }
+
+    fn remove(&mut self, id: Id, spool: Option<&mut Spooling>) {
+        let Some(mut entry) = self.table.remove(id) else { return };
+        let flow = entry.key.flow;
+        let confirmed = entry.confirmed;
+        if let Some(spool) = spool {
+            if confirmed {
+                spool.flush(&mut entry.data.slot);
+            } else {
+                spool.discard(&mut entry.data.slot);
+            }
+        }
+        let ends: [Endpoint; 2] = [(flow.dst, flow.dport), (flow.src, flow.sport)];
+        if confirmed {
+            for at in &ends {
+                self.endpoints.remove_stream(at, id);
+            }
+        }
+        if confirmed && entry.data.owner == Owner::Nobody {
+            let report = entry.stream.report();
+            let session = entry.data.session;
+            self.lone.push(Finished { flow, sender: None, session, report });
+        }
+    }
+}

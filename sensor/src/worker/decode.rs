@@ -1,0 +1,122 @@
+//! A frame's first steps in user space: headers, class, and whether it is a mirror's copy.
+//!
+//! The walk, the classes and the duplicate rule are those of the kernel program; they run again
+//! here because files, the packet socket and reassembled datagrams never met it.
+
+use ringtap_capture::{Frame, Link};
+use ringtap_common::classify::{Class, Ports, classify};
+use ringtap_common::fingerprint::{Seed, Table, fingerprint};
+use ringtap_common::walk::{Fragment, Headers, PROTO_UDP, Stop};
+use ringtap_wire::flow::FlowKey;
+use ringtap_wire::link::{self, LinkKind};
+
+/// Fixed: replays shard alike on every machine.
+const SHARD_SEED: u64 = 0x7269_6e67_7461_7021;
+
+/// Slots of a worker's duplicate table: 20 ms at 2 M packets a second, four times over.
+const DEDUP_SLOTS: usize = 1 << 18;
+
+/// A frame that has been walked.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoded<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// Its headers.
+    pub headers: Headers,
+    /// What it carries.
+    pub class: Class,
+}
+
+impl<'a> Decoded<'a> {
+    /// The UDP or TCP payload.
+    pub fn payload(&self) -> &'a [u8] {
+        let start = usize::from(self.headers.payload);
+        let end = start.saturating_add(self.headers.payload_len as usize);
+        self.frame.bytes.get(start..end).unwrap_or_default()
+    }
+
+    /// Addresses and ports.
+    pub fn flow(&self) -> FlowKey {
+        FlowKey::from_headers(&self.headers)
+    }
+}
+
+/// What the walk made of a frame.
+#[derive(Clone, Copy, Debug)]
+pub enum Walked<'a> {
+    /// Headers and class are known.
+    Whole(Decoded<'a>),
+    /// A piece of a datagram.
+    Piece(Frame<'a>, Headers),
+    /// No UDP or TCP in it, and why.
+    Stopped(Stop),
+}
+
+/// Which ports mean what, and the memory for duplicates.
+pub struct Decoder<P> {
+    ports: P,
+    duplicates: Option<(Table<Box<[u64]>>, Seed)>,
+}
+
+impl<P> std::fmt::Debug for Decoder<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").field("dedup", &self.duplicates.is_some()).finish()
+    }
+}
+
+impl<P: Ports> Decoder<P> {
+    /// `window_ns`: how long copies are recognised; `None`: the kernel has done it already, or
+    /// nobody shall. `random` keys the fingerprints.
+    pub fn new(ports: P, window_ns: Option<u64>, random: u64) -> Self {
+        let duplicates = window_ns.filter(|ns| *ns > 0).and_then(|window_ns| {
+            let slots = vec![0u64; DEDUP_SLOTS].into_boxed_slice();
+            Some((Table::new(slots, window_ns)?, Seed::new(random)))
+        });
+        Self { ports, duplicates }
+    }
+
+    /// Walks a frame and tells what it carries.
+    #[inline]
+    pub fn walk<'a>(&self, frame: Frame<'a>) -> Walked<'a> {
+        match link::headers(link_kind(frame.link), frame.bytes) {
+            Err(stop) => Walked::Stopped(stop),
+            Ok(headers) if headers.fragment != Fragment::Whole => Walked::Piece(frame, headers),
+            Ok(headers) => {
+                let class = classify(&frame.bytes, &headers, &self.ports);
+                Walked::Whole(Decoded { frame, headers, class })
+            }
+        }
+    }
+
+    /// Whether this frame is a copy of one seen within the window.
+    #[inline]
+    pub fn is_duplicate(&mut self, decoded: &Decoded<'_>) -> bool {
+        let Some((table, seed)) = &mut self.duplicates else { return false };
+        fingerprint(&decoded.frame.bytes, &decoded.headers, seed)
+            .is_some_and(|print| table.is_duplicate(&print, decoded.frame.clock))
+    }
+}
+
+fn link_kind(link: Link) -> LinkKind {
+    match link {
+        Link::Ethernet => LinkKind::Ethernet,
+        Link::RawIp => LinkKind::RawIp,
+        Link::Sll => LinkKind::Sll,
+        Link::Sll2 => LinkKind::Sll2,
+        Link::Null => LinkKind::Null,
+    }
+}
+
+/// The same number for both directions of a flow, for the RTCP beside an RTP flow, and for all
+/// pieces of a datagram.
+pub fn flow_hash(frame: &Frame<'_>) -> u64 {
+    let Ok(headers) = link::headers(link_kind(frame.link), frame.bytes) else { return 0 };
+    let mut flow = FlowKey::from_headers(&headers);
+    if headers.fragment != Fragment::Whole {
+        (flow.sport, flow.dport) = (0, 0);
+    }
+    if headers.proto == PROTO_UDP {
+        (flow.sport, flow.dport) = (flow.sport & !1, flow.dport & !1);
+    }
+    flow.symmetric_hash(SHARD_SEED)
+}

@@ -1,0 +1,135 @@
+//! One shard of the call table: SIP messages in order, claims and closes out, records made.
+//!
+//! A closed call waits here until every worker has reported the streams it owned; then the call
+//! and its streams become one record.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use ringtap_call::{CallSummary, Calls, Event as CallEvent};
+use ringtap_cdr::Record;
+use ringtap_sip::Message;
+
+use super::endpoints::CallInstance;
+use super::exchange::{Exchange, Note, SipNote, StreamsOf};
+use super::record::Recorder;
+use super::streams::Finished;
+use crate::ledger::{Event, Tally};
+
+/// A closed call whose streams have not all been reported.
+#[derive(Debug)]
+struct Closing {
+    summary: Box<CallSummary>,
+    waiting: usize,
+    streams: Vec<Finished>,
+}
+
+/// One shard of the call table.
+#[derive(Debug)]
+pub struct Shard {
+    calls: Calls,
+    closing: HashMap<CallInstance, Closing, FixedState>,
+    events: Vec<CallEvent>,
+    recorder: Recorder,
+}
+
+impl Shard {
+    /// An empty table.
+    pub fn new(options: ringtap_call::Options, recorder: Recorder, seed: u64) -> Self {
+        Self {
+            calls: Calls::new(options),
+            closing: HashMap::with_hasher(FixedState::with_seed(seed)),
+            events: Vec::new(),
+            recorder,
+        }
+    }
+
+    /// Calls that have not ended.
+    pub fn live(&self) -> usize {
+        self.calls.live()
+    }
+
+    /// Handles all notes before `until`, in order.
+    pub fn advance(&mut self, until: u64, exchange: &mut Exchange, tally: &mut Tally) {
+        while let Some(stamped) = exchange.next_for_shard(until) {
+            match stamped.note {
+                Note::Sip(sip) => {
+                    self.message(&sip, tally);
+                    self.act((stamped.at, stamped.order), exchange);
+                }
+                Note::Streams(streams) => self.join(stamped.at, *streams, tally),
+                Note::Media { call, clock_ns } => self.calls.saw_media(call, clock_ns),
+                // These go to the other waiting room.
+                Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } => {}
+            }
+        }
+    }
+
+    /// Lets timers fire up to `clock_ns`.
+    pub fn tick(&mut self, at: u64, clock_ns: u64, exchange: &mut Exchange) {
+        if self.calls.poll_timeout().is_some_and(|due| due <= clock_ns) {
+            self.calls.handle_timeout(clock_ns, &mut self.events);
+            self.act((at, u64::MAX), exchange);
+        }
+    }
+
+    /// Ends all calls: the capture is over.
+    pub fn finish(&mut self, at: u64, exchange: &mut Exchange) {
+        self.calls.flush(&mut self.events);
+        self.act((at, u64::MAX), exchange);
+    }
+
+    /// Calls that wait for reports of their streams.
+    pub fn waiting(&self) -> usize {
+        self.closing.len()
+    }
+
+    fn message(&mut self, sip: &SipNote, tally: &mut Tally) {
+        tally.note(Event::SipMessages);
+        // The worker that took the frame has parsed it once: this is the same text.
+        if let Ok(message) = Message::parse(&sip.bytes) {
+            tally.note_many(Event::SipMalformed, u64::from(message.malformed().is_some()));
+            self.calls.handle(&sip.meta, &message, &mut self.events);
+        }
+    }
+
+    fn act(&mut self, place: (u64, u64), exchange: &mut Exchange) {
+        for event in self.events.drain(..) {
+            match event {
+                CallEvent::Claim(claim) => {
+                    let claim = std::sync::Arc::new(claim);
+                    exchange.broadcast(place, || Note::Claim(std::sync::Arc::clone(&claim)));
+                }
+                CallEvent::Close(summary) => {
+                    let (call, instance) = (summary.call, summary.instance);
+                    let shard = exchange.worker();
+                    let waiting = exchange.workers();
+                    let closing = Closing { summary, waiting, streams: Vec::new() };
+                    self.closing.insert((call, instance), closing);
+                    exchange.broadcast(place, || Note::Close { call, instance, shard });
+                }
+            }
+        }
+    }
+
+    fn join(&mut self, at: u64, of: StreamsOf, tally: &mut Tally) {
+        let key = (of.call, of.instance);
+        let Some(closing) = self.closing.get_mut(&key) else { return };
+        closing.streams.extend(of.streams);
+        closing.waiting -= 1;
+        if closing.waiting > 0 {
+            return;
+        }
+        if let Some(closing) = self.closing.remove(&key) {
+            tally.note(Event::CallRecords);
+            let record = self.recorder.call(&closing.summary, closing.streams);
+            self.recorder.emit(at, Record::Call(Box::new(record)), tally);
+        }
+    }
+
+    /// A stream without a call becomes a record.
+    pub fn lone(&mut self, at: u64, finished: &Finished, tally: &mut Tally) {
+        tally.note(Event::StreamRecords);
+        let record = self.recorder.lone(finished);
+        self.recorder.emit(at, Record::Stream(Box::new(record)), tally);
+    }
+}

@@ -1,0 +1,226 @@
+//! The media side of one worker: its streams, whose they are, and what is reported of them.
+//!
+//! A stream is found by flow and SSRC and scored without asking anybody. Whose it is was decided
+//! when it began or when a claim arrived: the claim of its destination first, then of its source
+//! (symmetric RTP, NAT). A claim that takes a stream from another call cuts it, at a natural edge
+//! if there is one.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use ringtap_call::Side;
+use ringtap_media::{Entry, Id, Key, Packet, Step, StreamReport, Table};
+use ringtap_spool::Slot;
+use ringtap_wire::flow::FlowKey;
+use ringtap_wire::rtcp;
+
+use super::endpoints::{CallInstance, Endpoint, Endpoints};
+use super::spooling::{Spooling, session_key};
+use crate::ledger::{Disposition, Tally};
+
+/// RTP this much older than the first claim of its endpoint is still the call's early media.
+pub(super) const EARLY_MEDIA_NS: u64 = 10_000_000_000;
+
+/// A stream whose call has ended is forgotten this long after its last packet.
+pub(super) const ENDED_NS: u64 = 10_000_000_000;
+
+/// Stream reports that one call keeps at most.
+pub(super) const REPORTS_MAX: usize = 1000;
+
+/// Limits and timeouts of the media side.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Streams at most.
+    pub streams_max: usize,
+    /// A stream without a call ends after this long without packets.
+    pub idle_ns: u64,
+    /// Seed of the tables.
+    pub seed: u64,
+}
+
+/// Whose a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// No claim yet.
+    Nobody,
+    /// A call's.
+    Call { call: CallInstance, sender: Side, by_destination: bool },
+    /// It was a call's that has been closed.
+    Ended,
+}
+
+/// What the worker keeps beside a stream's quality.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) owner: Owner,
+    /// Its open chunk in the spool.
+    pub slot: Slot,
+    /// By which the spool names its session.
+    pub session: u64,
+}
+
+/// A stream's report with all that a record needs to know beside it.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// From where to where.
+    pub flow: FlowKey,
+    /// Who sent it, where a call knows.
+    pub sender: Option<Side>,
+    /// By which the spool names its session.
+    pub session: u64,
+    /// Its quality.
+    pub report: StreamReport,
+}
+
+/// What one call has here.
+#[derive(Debug, Default)]
+pub(super) struct Owned {
+    pub(super) live: Vec<Id>,
+    pub(super) done: Vec<Finished>,
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// The media side of one worker.
+#[derive(Debug)]
+pub struct Streams {
+    pub(super) table: Table<Held>,
+    pub(super) endpoints: Endpoints,
+    pub(super) calls: HashMap<CallInstance, Owned, FixedState>,
+    pub(super) options: Options,
+    pub(super) lone: Vec<Finished>,
+    pub(super) expired: Vec<Id>,
+}
+
+/// An RTP packet on its way to its stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Flow and SSRC.
+    pub key: Key,
+    /// Their hash.
+    pub hash: u64,
+    /// What is scored.
+    pub packet: Packet,
+    /// The frame.
+    pub bytes: &'a [u8],
+    /// Bytes up to the end of the RTP header.
+    pub header_len: usize,
+    /// Length on the wire.
+    pub wire_len: u32,
+    /// LINKTYPE of the frame.
+    pub link: u16,
+}
+
+impl Streams {
+    /// No streams yet.
+    pub fn new(options: Options) -> Self {
+        Self {
+            table: Table::new(options.streams_max, options.seed),
+            endpoints: Endpoints::new(options.seed),
+            calls: HashMap::with_hasher(FixedState::with_seed(options.seed)),
+            options,
+            lone: Vec::new(),
+            expired: Vec::new(),
+        }
+    }
+
+    /// The hash by which a packet's stream is found, and an early look at its place, so that the
+    /// memory of a whole group of packets is fetched at once.
+    #[inline]
+    pub fn approach(&self, key: &Key) -> u64 {
+        let hash = self.table.hash_of(key);
+        std::hint::black_box(self.table.touch(hash));
+        hash
+    }
+
+    /// Scores one packet and spools it.
+    #[inline]
+    pub fn packet(
+        &mut self,
+        arrival: &Arrival<'_>,
+        tally: &mut Tally,
+        spool: Option<&mut Spooling>,
+    ) -> Disposition {
+        let Some(id) = self.table.find(arrival.hash, &arrival.key) else {
+            return self.begin(arrival, spool);
+        };
+        let Some(entry) = self.table.get_mut(id) else { return Disposition::RtpTableFull };
+        let step = entry.push(&arrival.packet);
+        let held = &mut entry.data;
+        let owner = held.owner;
+        if let Some(spool) = spool {
+            if matches!(step, Step::Restarted(_)) {
+                spool.discard(&mut held.slot);
+            }
+            spool.media(&mut held.slot, held.session, arrival);
+        }
+        match step {
+            Step::Stream(_) if owner == Owner::Ended => Disposition::RtpAfterEnd,
+            Step::Stream(_) => Disposition::Rtp,
+            Step::Confirmed => self.confirm(id, tally),
+            Step::Probation | Step::Restarted(_) => Disposition::RtpUnconfirmed,
+        }
+    }
+
+    #[cold]
+    fn begin(&mut self, arrival: &Arrival<'_>, spool: Option<&mut Spooling>) -> Disposition {
+        let session = session_key(&arrival.key.flow);
+        let mut held = Held { owner: Owner::Nobody, slot: Slot::default(), session };
+        if let Some(spool) = spool {
+            spool.media(&mut held.slot, session, arrival);
+        }
+        match self.table.insert(arrival.hash, arrival.key, &arrival.packet, held) {
+            Ok(_) => Disposition::RtpUnconfirmed,
+            Err(_) => Disposition::RtpTableFull,
+        }
+    }
+
+    /// An RTCP packet: its reports go to the streams they speak of. False: some of these are not
+    /// here.
+    pub fn rtcp(&mut self, flow: &FlowKey, bytes: &[u8], clock_ns: u64) -> bool {
+        let mut all = true;
+        for packet in rtcp::Compound::new(bytes).filter_map(Result::ok) {
+            match packet {
+                rtcp::Packet::Sender(report) => {
+                    match self.of_rtcp(flow, report.ssrc) {
+                        Some(entry) => entry.stream.push_sender_report(&report.info, clock_ns),
+                        None => all = false,
+                    }
+                    all &= self.blocks(flow, report.blocks(), clock_ns);
+                }
+                rtcp::Packet::Receiver(report) => {
+                    all &= self.blocks(flow, report.blocks(), clock_ns);
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// Report blocks speak of what comes the other way.
+    fn blocks(
+        &mut self,
+        flow: &FlowKey,
+        blocks: impl Iterator<Item = rtcp::ReportBlock>,
+        clock_ns: u64,
+    ) -> bool {
+        let mut all = true;
+        for block in blocks {
+            match self.of_rtcp(&flow.reversed(), block.ssrc) {
+                Some(entry) => entry.stream.push_report_block(&block, clock_ns),
+                None => all = false,
+            }
+        }
+        all
+    }
+
+    /// The stream of a source on the RTP flow of an RTCP flow: one port below, or the same.
+    fn of_rtcp(&mut self, flow: &FlowKey, ssrc: u32) -> Option<&mut Entry<Held>> {
+        let below = |port: u16| port.saturating_sub(1);
+        let rtp = FlowKey { sport: below(flow.sport), dport: below(flow.dport), ..*flow };
+        let find = |flow| {
+            let key = Key { flow, ssrc };
+            self.table.find(self.table.hash_of(&key), &key)
+        };
+        let id = find(rtp).or_else(|| find(*flow))?;
+        self.table.get_mut(id)
+    }
+}
