@@ -109,6 +109,8 @@ pub enum Event {
     ClaimsRefused,
     /// Streams that a later claim had to cut where no natural edge was.
     InexactSplits,
+    /// Datagrams put together from their fragments.
+    Reassembled,
     /// Streams confirmed.
     Streams,
     /// Call records made.
@@ -134,6 +136,7 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "claims",
     "claims_refused",
     "inexact_splits",
+    "reassembled",
     "streams",
     "call_records",
     "stream_records",

@@ -8,6 +8,7 @@ pub mod options;
 pub mod reader;
 pub mod replay;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -94,7 +95,8 @@ impl Stations {
         };
         let mut workers = Vec::with_capacity(count);
         let mut published = Vec::with_capacity(count);
-        for (exchange, gatherer) in Exchange::mesh(count, RING_MAX, files).into_iter().zip(gatherers)
+        for (exchange, gatherer) in
+            Exchange::mesh(count, RING_MAX, files).into_iter().zip(gatherers)
         {
             let shared = Arc::new(Published::default());
             let recorder = Recorder::new(config.id_sensor, made.clone(), files);
@@ -148,9 +150,30 @@ fn open_spool(config: &Config, workers: usize, lossless: bool) -> anyhow::Result
         return Ok((None, (0..workers).map(|_| None).collect()));
     };
     let root = options.root.display().to_string();
+    recover_spool(&options.root)?;
     let (handle, gatherers) = ringtap_spool::Spool::start(&options, workers)
         .with_context(|| format!("cannot open the spool {root}"))?;
     Ok((Some(handle), gatherers.into_iter().map(Some).collect()))
+}
+
+/// Makes whole what a sensor that was killed has left behind.
+fn recover_spool(root: &Path) -> anyhow::Result<()> {
+    let found = ringtap_spool::recover(root)
+        .with_context(|| format!("cannot recover the spool {}", root.display()))?;
+    if found.segments + found.removed + found.indexes + found.failed > 0 {
+        tracing::warn!(
+            segments = found.segments,
+            packets = found.packets,
+            damages = found.damages,
+            lost_bytes = found.lost_bytes,
+            removed = found.removed,
+            indexes = found.indexes,
+            failed = found.failed,
+            "recovered the spool {} of a sensor that did not end in order",
+            root.display()
+        );
+    }
+    Ok(())
 }
 
 /// Random bits that an attacker cannot know.

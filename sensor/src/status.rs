@@ -82,9 +82,7 @@ impl Interface {
         if self.verdicts.is_empty() {
             return 0;
         }
-        signed(self.redirected())
-            - signed(self.sockets.received)
-            - signed(self.sockets.lost())
+        signed(self.redirected()) - signed(self.sockets.received) - signed(self.sockets.lost())
     }
 }
 
@@ -285,7 +283,8 @@ mod tests {
 
     fn ledger() -> Ledger {
         let verdict = |label, frames, redirected| Verdict { label, frames, redirected };
-        let mut user = Tally { received: 5, ..Tally::default() };
+        let mut user = Tally::default();
+        user.received = 5;
         (0..5).for_each(|_| user.count(Disposition::Rtp));
         Ledger {
             interfaces: vec![Interface {

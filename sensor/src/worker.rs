@@ -22,15 +22,18 @@ mod signalling;
 use std::sync::Arc;
 
 use crossbeam::channel::Sender;
+use ringtap_assemble::fragments::{self, Fragments, Outcome};
 use ringtap_capture::Frame;
 use ringtap_common::classify::{Class, Ports};
+use ringtap_common::fingerprint::Fingerprint;
 use ringtap_common::walk::{PROTO_TCP, Stop};
 use ringtap_media::{Key, Packet};
+use ringtap_spool::Slot;
 use ringtap_wire::rtp;
 use smallvec::SmallVec;
 
-use crate::ledger::{Disposition, Published, Tally};
-use decode::{Decoded, Decoder, Walked};
+use crate::ledger::{Disposition, Event, Published, Tally};
+use decode::{Decoded, Decoder};
 use exchange::{Exchange, Note, Progress, RtcpNote};
 use shard::Shard;
 use signalling::Signalling;
@@ -71,6 +74,8 @@ pub struct Parts<P> {
 pub struct Worker<P> {
     parts: Parts<P>,
     signalling: Signalling,
+    fragments: Option<Box<Fragments<()>>>,
+    pieces_lost: u64,
     tally: Tally,
     upstream: Option<Teller>,
     sweep_due_ns: u64,
@@ -81,14 +86,25 @@ pub struct Worker<P> {
 struct Seen<'a> {
     decoded: Decoded<'a>,
     rtp: Option<(rtp::View<'a>, u64)>,
+    print: Option<Fingerprint>,
+    duplicate: bool,
 }
 
 impl<P: Ports> Worker<P> {
     /// A worker of these parts.
     pub fn new(parts: Parts<P>) -> Self {
         let signalling = Signalling::new(parts.realm);
-        let tally = Tally::default();
-        Self { parts, signalling, tally, upstream: None, sweep_due_ns: 0, alive: Vec::new() }
+        let fragments = Fragments::new(fragments::Options::default());
+        Self {
+            parts,
+            signalling,
+            fragments: Some(Box::new(fragments)),
+            pieces_lost: 0,
+            tally: Tally::default(),
+            upstream: None,
+            sweep_due_ns: 0,
+            alive: Vec::new(),
+        }
     }
 
     /// Takes frames all the way.
@@ -118,31 +134,48 @@ impl<P: Ports> Worker<P> {
                 Err(known) => self.tally.count(known),
             }
         }
+        self.fetch(group);
         self.tally.received > before
+    }
+
+    /// Tells copies, and fetches what scoring and spooling will touch: the same step for the
+    /// whole group, so that the waits for memory overlap.
+    #[inline]
+    fn fetch(&mut self, group: &mut [Seen<'_>]) {
+        let Parts { decoder, streams, spool, .. } = &mut self.parts;
+        for seen in &mut *group {
+            seen.duplicate = decoder.is_duplicate(seen.print.as_ref(), seen.decoded.frame.clock);
+        }
+        let mut slots = [Slot::default(); GROUP];
+        for (seen, slot) in group.iter().zip(&mut slots) {
+            *slot = seen.rtp.as_ref().map_or(*slot, |(_, hash)| streams.approach(*hash));
+        }
+        if let Some(spool) = spool {
+            for (seen, slot) in group.iter().zip(slots) {
+                spool.approach(slot, seen.decoded.frame.bytes.len());
+            }
+        }
     }
 
     /// Walks a frame and looks where it will go.
     #[inline]
     fn look<'a>(&mut self, frame: Frame<'a>) -> Result<Seen<'a>, Disposition> {
-        let decoded = match self.parts.decoder.walk(frame) {
-            Walked::Whole(decoded) => decoded,
-            Walked::Piece(..) => return Err(Disposition::Fragment),
-            Walked::Stopped(stop) => return Err(stopped(stop)),
-        };
+        let decoded = self.parts.decoder.walk(frame).map_err(stopped)?;
         let mut rtp = None;
         if decoded.class == Class::Rtp {
             let view = rtp::View::parse(decoded.payload()).map_err(|_| Disposition::NotVoip)?;
             let key = Key { flow: decoded.flow(), ssrc: view.ssrc() };
-            rtp = Some((view, self.parts.streams.approach(&key)));
+            rtp = Some((view, self.parts.streams.hash_of(&key)));
         }
-        Ok(Seen { decoded, rtp })
+        let print = self.parts.decoder.fingerprint(&decoded);
+        Ok(Seen { decoded, rtp, print, duplicate: false })
     }
 
     /// Gives a frame to what it is for, and tells what became of it.
     #[inline]
     fn take(&mut self, seen: &Seen<'_>) -> Disposition {
         let decoded = &seen.decoded;
-        if self.parts.decoder.is_duplicate(decoded) {
+        if seen.duplicate {
             return Disposition::Duplicate;
         }
         match decoded.class {
@@ -152,8 +185,36 @@ impl<P: Ports> Worker<P> {
             Class::Sip => self.sip(decoded),
             Class::Stun => Disposition::Stun,
             Class::Dtls => Disposition::Dtls,
+            Class::Other if decoded.is_piece() => self.piece(decoded),
             Class::Other => Disposition::NotVoip,
         }
+    }
+
+    /// A piece of a datagram: the last one missing sends the whole on its way.
+    #[cold]
+    fn piece(&mut self, decoded: &Decoded<'_>) -> Disposition {
+        let Some(mut fragments) = self.fragments.take() else { return Disposition::FragmentLost };
+        let Decoded { frame, headers, .. } = decoded;
+        let became = match fragments.push(headers, frame.bytes, (), frame.clock) {
+            Outcome::Held => Disposition::Fragment,
+            Outcome::Duplicate => Disposition::Duplicate,
+            Outcome::Rejected(_) => Disposition::FragmentLost,
+            Outcome::Whole(whole) => {
+                let wire_len = u32::try_from(whole.frame.len()).unwrap_or(u32::MAX);
+                let whole = Frame { bytes: whole.frame, wire_len, ..*frame };
+                // Frames are counted, not datagrams: what became of the whole is not counted.
+                if let Ok(mut seen) = self.look(whole)
+                    && !seen.decoded.is_piece()
+                {
+                    self.fetch(std::slice::from_mut(&mut seen));
+                    self.take(&seen);
+                    self.tally.note(Event::Reassembled);
+                }
+                Disposition::Fragment
+            }
+        };
+        self.fragments = Some(fragments);
+        became
     }
 
     #[inline]
@@ -174,10 +235,11 @@ impl<P: Ports> Worker<P> {
 
     fn rtcp(&mut self, decoded: &Decoded<'_>) -> Disposition {
         let flow = decoded.flow();
-        if let Some(spool) = &mut self.parts.spool {
-            spool.rtcp(session_key(&flow), &kept(decoded));
-        }
         let (bytes, clock_ns) = (decoded.payload(), decoded.frame.clock);
+        if let Some(spool) = &mut self.parts.spool {
+            let slot = self.parts.streams.slot_beside(&flow, bytes);
+            spool.rtcp(slot, session_key(&flow), &kept(decoded));
+        }
         let all_here = self.parts.streams.rtcp(&flow, bytes, clock_ns);
         if !all_here && self.parts.pace.scatters_rtcp() {
             let place = self.parts.pace.place(&decoded.frame);
@@ -202,11 +264,8 @@ impl<P: Ports> Worker<P> {
     fn sip_tcp(&mut self, decoded: &Decoded<'_>) -> Disposition {
         let parts = &mut self.parts;
         let place = parts.pace.place(&decoded.frame);
-        if let Some(call) = self.signalling.segment(decoded, place, &mut parts.exchange)
-            && let Some(spool) = &mut parts.spool
-        {
-            spool.sip(call.0, &kept(decoded));
-        }
+        let (exchange, spool) = (&mut parts.exchange, parts.spool.as_mut());
+        self.signalling.segment(decoded, &kept(decoded), place, exchange, spool);
         Disposition::SipTcp
     }
 

@@ -101,7 +101,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => false,
             };
             // What was read into `waiting` after `before` was taken may be incomplete from there.
-            self.release(&mut waiting, if open { before } else { u64::MAX }, &mut batch);
+            Self::release(&mut waiting, if open { before } else { u64::MAX }, &mut batch);
             written.records += self.number_and_show(&mut batch, &mut written.error);
             if batch.len() >= BATCH_MAX || Instant::now() >= due || !open {
                 let failed = !self.keep(&mut batch, &mut written);
@@ -118,7 +118,7 @@ impl Writer {
     }
 
     /// Moves what is complete from `waiting` to `batch`, in order.
-    fn release(&mut self, waiting: &mut Vec<Made>, before: u64, batch: &mut Vec<Record>) {
+    fn release(waiting: &mut Vec<Made>, before: u64, batch: &mut Vec<Record>) {
         if waiting.is_empty() {
             return;
         }

@@ -32,7 +32,7 @@ enum Task {
     /// A private telephone network with a mirror port, until Ctrl-C
     Lab,
     /// Write a capture file of generated calls, and the truth about them
-    Gen(r#gen::GenArgs),
+    Gen(Box<r#gen::GenArgs>),
     /// Real calls over a mirror port, recorded live, checked against sipp and tshark
     Demo(demo::DemoArgs),
     /// Everything that must hold: format, lints, rules, unit, kernel and end-to-end tests
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::BuildEbpf => build_ebpf::run().map(|object| println!("{}", object.display())),
         Task::Lab => lab::run(),
-        Task::Gen(arguments) => r#gen::run(arguments),
+        Task::Gen(arguments) => r#gen::run(*arguments),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy => tidy::run(),

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::{build_ebpf, command, demo, setup, tidy};
-use count::Count;
+use count::{Count, Runner};
 
 /// `cargo xtask test`
 #[derive(Debug, Default, clap::Args)]
@@ -86,19 +86,20 @@ fn tests(count: &mut Count) -> Result<()> {
         cargo.args(["--lib", "--bins", "--tests"]);
     }
     as_root(&mut cargo)?;
-    counted(count, &mut cargo)?;
+    let runner = if nextest { Runner::Nextest } else { Runner::Cargo };
+    counted(count, &mut cargo, runner)?;
     step("the documentation's examples");
     let mut examples = command::cargo();
     examples.args(["test", "--workspace", "--doc", "--no-fail-fast", "--color", "never"]);
-    counted(count, examples.arg("--quiet"))
+    counted(count, examples.arg("--quiet"), Runner::Cargo)
 }
 
 /// Runs a test command, shows what it says, and counts from it.
-fn counted(count: &mut Count, cargo: &mut Command) -> Result<()> {
+fn counted(count: &mut Count, cargo: &mut Command, runner: Runner) -> Result<()> {
     let line = command::shown(cargo);
     cargo.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = crate::lab::process::Process::attached(cargo)?;
-    let found = count::read(&mut process)?;
+    let found = count::read(&mut process, runner)?;
     let status = process.wait()?;
     count.passed += found.passed;
     count.failed += found.failed;

@@ -5,15 +5,15 @@
 //! passed over. Any bytes are taken; what a key means is not known here.
 
 /// Files beyond this are refused.
-pub const FILE_MAX: u64 = 1 << 20;
+pub(super) const FILE_MAX: u64 = 1 << 20;
 
 /// One `key = value`, or why a line is none.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub(super) struct Line<'a> {
     /// Counted from 1.
-    pub number: usize,
+    pub(super) number: usize,
     /// What it says.
-    pub content: Result<(&'a str, &'a str), Fault>,
+    pub(super) content: Result<(&'a str, &'a str), Fault>,
 }
 
 /// Why a line says nothing.
@@ -37,7 +37,7 @@ pub enum Fault {
 }
 
 /// The lines of a file that say something.
-pub fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let numbered = (1..).zip(bytes.split(|&byte| byte == b'\n'));
     numbered.filter_map(|(number, line)| {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use ringtap_capture::Method;
 
 pub use check::{Report, check};
+pub use lines::Fault;
 pub use value::PortRange;
 
 /// The file that is read when none is named, if it is there.
@@ -229,7 +230,7 @@ pub enum ConfigError {
         /// File and line.
         origin: String,
         /// Why not.
-        why: lines::Fault,
+        why: Fault,
     },
     /// A value that its key cannot take.
     #[error("{origin}: {key} = {value:?} is not valid: {key} takes {accepted}")]

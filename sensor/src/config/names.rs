@@ -26,10 +26,14 @@ pub(super) fn nearest(key: &str) -> Option<&'static str> {
     let distance = |name: &str| {
         strsim::damerau_levenshtein(&key, &name.to_ascii_lowercase().replace('-', "_"))
     };
-    let ours = KEYS.iter().map(|key| (distance(key.name), 0, key.name));
-    let others = KNOWN.lines().map(|name| (distance(name), 1, name));
-    let best = ours.chain(others).min()?;
-    (best.0 <= limit).then_some(best.2)
+    // Of equals: ours before others, then that which begins alike for longest.
+    let rank = |rank: u8, name: &'static str| {
+        let alike = key.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+        (distance(name), rank, usize::MAX - alike, name)
+    };
+    let ours = KEYS.iter().map(|key| rank(0, key.name));
+    let best = ours.chain(KNOWN.lines().map(|name| rank(1, name))).min()?;
+    (best.0 <= limit).then_some(best.3)
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ fn what_is_wrong_gets_one_line_with_its_place() {
 fn every_key_takes_something_and_refuses_nonsense() {
     for key in keys::KEYS {
         let mut config = Config::default();
-        let tried = config.set(key.name, "\u{1f525} nonsense", "-o");
+        let tried = config.set(key.name, "/ \u{1f525} nonsense", "-o");
         let takes_any = ["spooldir", "status_socket"].contains(&key.name);
         assert_eq!(tried.is_ok(), takes_any, "{}", key.name);
         let good = [

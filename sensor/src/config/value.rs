@@ -12,7 +12,7 @@ const RANGES_MAX: usize = 1024;
 pub type PortRange = (u16, u16);
 
 /// Yes or no.
-pub fn yes_no(text: &str) -> Option<bool> {
+pub(super) fn yes_no(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "yes" | "y" | "true" | "on" | "1" => Some(true),
         "no" | "n" | "false" | "off" | "0" => Some(false),
@@ -21,7 +21,7 @@ pub fn yes_no(text: &str) -> Option<bool> {
 }
 
 /// A whole number between two limits.
-pub fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Option<T> {
+pub(super) fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Option<T> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -33,12 +33,12 @@ pub fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Option<T> {
 }
 
 /// Parts between commas, semicolons or white space.
-pub fn list(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ';', ' ', '\t']).filter(|part| !part.is_empty())
 }
 
 /// Ports and ranges: `5060`, `5060,5070-5080`.
-pub fn ports(text: &str) -> Option<Vec<PortRange>> {
+pub(super) fn ports(text: &str) -> Option<Vec<PortRange>> {
     let ranges = list(text).map(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let range: PortRange = (number(first, 0, 65_535)?, number(last, 0, 65_535)?);
@@ -49,7 +49,7 @@ pub fn ports(text: &str) -> Option<Vec<PortRange>> {
 }
 
 /// Processors: `0-3,6`.
-pub fn processors(text: &str) -> Option<Vec<usize>> {
+pub(super) fn processors(text: &str) -> Option<Vec<usize>> {
     let mut all = Vec::new();
     for (first, last) in ports(text)? {
         if last > 4095 {
@@ -61,12 +61,12 @@ pub fn processors(text: &str) -> Option<Vec<usize>> {
 }
 
 /// A path that is not empty.
-pub fn path(text: &str) -> Option<PathBuf> {
+pub(super) fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
 /// An interface's name, as Linux takes it.
-pub fn interface(text: &str) -> Option<&str> {
+pub(super) fn interface(text: &str) -> Option<&str> {
     let fits = (1..=15).contains(&text.len());
     let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
     (fits && !text.contains(bad) && text != "." && text != "..").then_some(text)

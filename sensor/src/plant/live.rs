@@ -92,6 +92,10 @@ pub fn capture(
     }
     let watch = Watch { started: Instant::now(), opened: &opened, published, stats, spool };
     for (name, opened) in &opened {
+        if let Some(size) = opened.xdp.as_ref().and_then(|xdp| xdp.size().ok()) {
+            let (instructions, verified) = (size.instructions, size.verified);
+            tracing::debug!(%name, instructions, verified, "the kernel program is loaded");
+        }
         tracing::info!("capturing on {name}: {}", opened.line);
     }
     let outcome = watch.until_stopped(stop, &status, &upstream, &threads);
@@ -99,7 +103,10 @@ pub fn capture(
         let _ = xdp.stop();
     }
     drain.store(true, Ordering::Release);
-    let died = threads.into_iter().fold(false, |died, thread| thread.join().is_err() || died);
+    let mut died = false;
+    for thread in threads {
+        died |= thread.join().is_err();
+    }
     let written = writer.join().map_err(|_| anyhow::anyhow!("the writer has died"))?;
     let ledger = watch.end()?;
     outcome?;
@@ -306,8 +313,13 @@ impl Watch<'_> {
     }
 }
 
-fn interface(at: usize, (name, opened): &(String, Opened), stats: &[Vec<SourceStats>]) -> Interface {
-    let mut one = Interface { name: name.clone(), how: opened.line.clone(), ..Interface::default() };
+fn interface(
+    at: usize,
+    (name, opened): &(String, Opened),
+    stats: &[Vec<SourceStats>],
+) -> Interface {
+    let mut one =
+        Interface { name: name.clone(), how: opened.line.clone(), ..Interface::default() };
     for source in stats.iter().filter_map(|worker| worker.get(at)) {
         one.sockets.add(source);
         one.queues.push(source.received);

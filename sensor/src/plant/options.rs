@@ -89,7 +89,8 @@ pub fn spool(config: &Config, lossless: bool) -> Option<ringtap_spool::Options> 
     let mut options = ringtap_spool::Options::new(config.spooldir.clone());
     options.sensor = u32::from(config.id_sensor);
     options.lossless = lossless;
-    options.compression = packing(config.tar_compress_rtp, config.tar_rtp_level_zstd);
+    options.compression_sip = packing(config.tar_compress_sip, config.tar_sip_level_zstd);
+    options.compression_rtp = packing(config.tar_compress_rtp, config.tar_rtp_level_zstd);
     options.pool_bytes = (config.spool_pool_mb as usize) << 20;
     options.chunk_age_ns = u64::from(config.spool_chunk_ms) * 1_000_000;
     options.segment_bytes = config.spool_segment_mb << 20;
@@ -105,9 +106,8 @@ pub fn capture(config: &Config, interface: &str, origin: u16) -> (XdpOptions, Pa
     xdp.buffers = config.xdp_buffers;
     xdp.zero_copy = config.zero_copy;
     xdp.huge_pages = config.huge_pages;
-    xdp.busy_poll = config
-        .busy_poll
-        .then(|| BusyPoll { time_us: config.busy_poll_us, ..BusyPoll::default() });
+    xdp.busy_poll =
+        config.busy_poll.then(|| BusyPoll { time_us: config.busy_poll_us, ..BusyPoll::default() });
     xdp.origin = origin;
     *xdp.program.ports = ports(config);
     xdp.program.dedup_slots = dedup_slots(config);

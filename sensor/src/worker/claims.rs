@@ -105,6 +105,7 @@ impl Streams {
             }
             Owner::Ended => {
                 let _ = self.cut(id, claim.at_clock_ns, None, tally);
+                self.take_back(id, tally);
             }
             Owner::Nobody => {
                 let oldest = claim.at_clock_ns.saturating_sub(EARLY_MEDIA_NS);
@@ -121,6 +122,15 @@ impl Streams {
         if !owned.live.contains(&id) {
             owned.live.push(id);
         }
+    }
+
+    /// What a cut has left of an ended stream belongs to the new call: it came before the claim.
+    fn take_back(&mut self, id: Id, tally: &mut Tally) {
+        let Some(entry) = self.table.get_mut(id) else { return };
+        let kept = entry.stream.report();
+        let kept = kept.received + kept.duplicate + kept.stray;
+        let after_end = u64::from(std::mem::take(&mut entry.data.after_end));
+        tally.recount(Disposition::RtpAfterEnd, Disposition::Rtp, kept.min(after_end));
     }
 
     /// Cuts a stream at `at_clock_ns`; what was before leaves as a report, if it is anything.
@@ -159,7 +169,10 @@ impl Streams {
             }
             let (flow, session) = (entry.key.flow, entry.data.session);
             let report = entry.stream.report();
-            finished.push(Finished { flow, sender: Some(sender), session, report });
+            // Nothing came since it was cut: it was the call's before, and is no stream of this one.
+            if report.received > 0 {
+                finished.push(Finished { flow, sender: Some(sender), session, report });
+            }
             entry.data.owner = Owner::Ended;
         }
         finished

@@ -5,7 +5,7 @@
 
 use ringtap_capture::{Frame, Link};
 use ringtap_common::classify::{Class, Ports, classify};
-use ringtap_common::fingerprint::{Seed, Table, fingerprint};
+use ringtap_common::fingerprint::{Fingerprint, Seed, Table, fingerprint};
 use ringtap_common::walk::{Fragment, Headers, PROTO_UDP, Stop};
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::link::{self, LinkKind};
@@ -28,6 +28,11 @@ pub struct Decoded<'a> {
 }
 
 impl<'a> Decoded<'a> {
+    /// Whether it is a piece of a fragmented datagram.
+    pub fn is_piece(&self) -> bool {
+        self.headers.fragment != Fragment::Whole
+    }
+
     /// The UDP or TCP payload.
     pub fn payload(&self) -> &'a [u8] {
         let start = usize::from(self.headers.payload);
@@ -39,17 +44,6 @@ impl<'a> Decoded<'a> {
     pub fn flow(&self) -> FlowKey {
         FlowKey::from_headers(&self.headers)
     }
-}
-
-/// What the walk made of a frame.
-#[derive(Clone, Copy, Debug)]
-pub enum Walked<'a> {
-    /// Headers and class are known.
-    Whole(Decoded<'a>),
-    /// A piece of a datagram.
-    Piece(Frame<'a>, Headers),
-    /// No UDP or TCP in it, and why.
-    Stopped(Stop),
 }
 
 /// Which ports mean what, and the memory for duplicates.
@@ -75,25 +69,29 @@ impl<P: Ports> Decoder<P> {
         Self { ports, duplicates }
     }
 
-    /// Walks a frame and tells what it carries.
+    /// Walks a frame and tells what it carries. A piece of a datagram carries nothing yet.
     #[inline]
-    pub fn walk<'a>(&self, frame: Frame<'a>) -> Walked<'a> {
-        match link::headers(link_kind(frame.link), frame.bytes) {
-            Err(stop) => Walked::Stopped(stop),
-            Ok(headers) if headers.fragment != Fragment::Whole => Walked::Piece(frame, headers),
-            Ok(headers) => {
-                let class = classify(&frame.bytes, &headers, &self.ports);
-                Walked::Whole(Decoded { frame, headers, class })
-            }
-        }
+    pub fn walk<'a>(&self, frame: Frame<'a>) -> Result<Decoded<'a>, Stop> {
+        let headers = link::headers(link_kind(frame.link), frame.bytes)?;
+        let class = match headers.fragment {
+            Fragment::Whole => classify(&frame.bytes, &headers, &self.ports),
+            Fragment::First | Fragment::Later => Class::Other,
+        };
+        Ok(Decoded { frame, headers, class })
     }
 
-    /// Whether this frame is a copy of one seen within the window.
+    /// By what a copy of this frame is known; `None`: nobody asks, or it has no copies.
     #[inline]
-    pub fn is_duplicate(&mut self, decoded: &Decoded<'_>) -> bool {
-        let Some((table, seed)) = &mut self.duplicates else { return false };
+    pub fn fingerprint(&self, decoded: &Decoded<'_>) -> Option<Fingerprint> {
+        let (_, seed) = self.duplicates.as_ref()?;
         fingerprint(&decoded.frame.bytes, &decoded.headers, seed)
-            .is_some_and(|print| table.is_duplicate(&print, decoded.frame.clock))
+    }
+
+    /// Whether a copy of this frame was seen within the window; remembers it if not.
+    #[inline]
+    pub fn is_duplicate(&mut self, print: Option<&Fingerprint>, clock_ns: u64) -> bool {
+        let Some(((table, _), print)) = self.duplicates.as_mut().zip(print) else { return false };
+        table.is_duplicate(print, clock_ns)
     }
 }
 

@@ -13,7 +13,7 @@ use ringtap_common::classify::Ports;
 use super::Worker;
 use super::endpoints::CallInstance;
 use super::exchange::{Note, Progress, StreamsOf};
-use crate::ledger::Event;
+use crate::ledger::{Disposition, Event};
 use crate::plant::reader::Tick;
 
 /// Ticks after which what a tick's SIP said works on the streams.
@@ -111,6 +111,7 @@ impl<P: Ports> Worker<P> {
     /// the same time.
     pub fn finish(&mut self) {
         let index = self.index();
+        self.signalling.expire(u64::MAX, END - 1, &mut self.parts.exchange);
         self.parts.progress.media_done(index, END);
         self.wait_until(|progress| progress.media() >= END);
         self.shard_ticks();
@@ -126,6 +127,7 @@ impl<P: Ports> Worker<P> {
         self.wait_until(|progress| progress.media() >= END + 2);
         self.parts.exchange.collect();
         self.parts.shard.advance(u64::MAX, &mut self.parts.exchange, &mut self.tally);
+        self.give_up_pieces(u64::MAX);
         self.parts.streams.finish(self.parts.spool.as_mut());
         self.lone(END + 2);
         self.publish();
@@ -214,6 +216,8 @@ impl<P: Ports> Worker<P> {
         if clock_ns < self.sweep_due_ns {
             return;
         }
+        self.give_up_pieces(clock_ns);
+        self.signalling.expire(clock_ns, at, &mut self.parts.exchange);
         self.sweep_due_ns = clock_ns.saturating_add(SWEEP_NS);
         let mut alive: Vec<(CallInstance, u64)> = std::mem::take(&mut self.alive);
         let spool = self.parts.spool.as_mut();
@@ -225,6 +229,16 @@ impl<P: Ports> Worker<P> {
         }
         self.alive = alive;
         self.lone(at);
+    }
+
+    /// Fragments whose other parts never came are lost.
+    fn give_up_pieces(&mut self, clock_ns: u64) {
+        let Some(fragments) = &mut self.fragments else { return };
+        fragments.expire(clock_ns);
+        let lost = fragments.counters().lost_pieces;
+        let new = lost - self.pieces_lost;
+        self.pieces_lost = lost;
+        self.tally.recount(Disposition::Fragment, Disposition::FragmentLost, new);
     }
 
     fn lone(&mut self, at: u64) {

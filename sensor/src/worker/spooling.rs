@@ -102,6 +102,13 @@ impl Spooling {
         );
     }
 
+    /// An early look at where a packet of `len` bytes would be put, so that the memory of a whole
+    /// group is fetched at once.
+    #[inline]
+    pub fn approach(&self, slot: Slot, len: usize) {
+        std::hint::black_box(self.gatherer.touch(slot, len));
+    }
+
     /// A SIP message of the call with this key.
     pub fn sip(&mut self, call: u64, kept: &Kept<'_>) {
         if self.saving.sip {
@@ -110,12 +117,20 @@ impl Spooling {
         }
     }
 
-    /// An RTCP packet of this session.
-    pub fn rtcp(&mut self, session: u64, kept: &Kept<'_>) {
-        if self.saving.rtcp {
+    /// An RTCP packet of this session: into the chunk of the stream it comes with, if that is
+    /// known, else into one of the session's own.
+    pub fn rtcp(&mut self, slot: Option<&mut Slot>, session: u64, kept: &Kept<'_>) {
+        if !self.saving.rtcp {
+            return;
+        }
+        let Some(slot) = slot else {
             let key = self.key(Kind::Rtcp, session, kept.link);
             self.table_full += u64::from(append(&mut self.gatherer, &mut self.rtcp, &key, kept));
-        }
+            return;
+        };
+        let key = self.key(Kind::Rtp, session, kept.link);
+        let Kept { ts_ns, clock_ns, wire_len, bytes, .. } = *kept;
+        let _ = self.gatherer.append(slot, &key, ts_ns, clock_ns, wire_len, bytes);
     }
 
     /// The stream was none: what it has gathered is thrown away.

@@ -56,6 +56,8 @@ pub struct Held {
     pub slot: Slot,
     /// By which the spool names its session.
     pub session: u64,
+    /// Packets that came since its call was closed.
+    pub(super) after_end: u32,
 }
 
 /// A stream's report with all that a record needs to know beside it.
@@ -122,13 +124,19 @@ impl Streams {
         }
     }
 
-    /// The hash by which a packet's stream is found, and an early look at its place, so that the
-    /// memory of a whole group of packets is fetched at once.
+    /// The hash by which a packet's stream is found.
     #[inline]
-    pub fn approach(&self, key: &Key) -> u64 {
-        let hash = self.table.hash_of(key);
-        std::hint::black_box(self.table.touch(hash));
-        hash
+    pub fn hash_of(&self, key: &Key) -> u64 {
+        self.table.hash_of(key)
+    }
+
+    /// An early look at the stream that a packet with this hash most likely belongs to, so that
+    /// the memory of a whole group is fetched at once; its place in the spool.
+    #[inline]
+    pub fn approach(&self, hash: u64) -> Slot {
+        let Some(entry) = self.table.touch(hash) else { return Slot::default() };
+        std::hint::black_box(&entry.data.owner);
+        entry.data.slot
     }
 
     /// Scores one packet and spools it.
@@ -153,7 +161,10 @@ impl Streams {
             spool.media(&mut held.slot, held.session, arrival);
         }
         match step {
-            Step::Stream(_) if owner == Owner::Ended => Disposition::RtpAfterEnd,
+            Step::Stream(_) if owner == Owner::Ended => {
+                held.after_end = held.after_end.saturating_add(1);
+                Disposition::RtpAfterEnd
+            }
             Step::Stream(_) => Disposition::Rtp,
             Step::Confirmed => self.confirm(id, tally),
             Step::Probation | Step::Restarted(_) => Disposition::RtpUnconfirmed,
@@ -163,7 +174,7 @@ impl Streams {
     #[cold]
     fn begin(&mut self, arrival: &Arrival<'_>, spool: Option<&mut Spooling>) -> Disposition {
         let session = session_key(&arrival.key.flow);
-        let mut held = Held { owner: Owner::Nobody, slot: Slot::default(), session };
+        let mut held = Held { owner: Owner::Nobody, slot: Slot::default(), session, after_end: 0 };
         if let Some(spool) = spool {
             spool.media(&mut held.slot, session, arrival);
         }
@@ -193,6 +204,12 @@ impl Streams {
             }
         }
         all
+    }
+
+    /// The open chunk of the stream that an RTCP packet comes with.
+    pub fn slot_beside(&mut self, flow: &FlowKey, rtcp: &[u8]) -> Option<&mut Slot> {
+        let ssrc = u32::from_be_bytes(*rtcp.get(4..)?.first_chunk()?);
+        self.of_rtcp(flow, ssrc).map(|entry| &mut entry.data.slot)
     }
 
     /// Report blocks speak of what comes the other way.

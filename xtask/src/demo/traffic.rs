@@ -139,6 +139,7 @@ fn start_phone(lab: &Lab, folder: &Path, number: u8) -> Result<Process> {
     let name = format!("phone{number}");
     let mut sipp = sipp(lab, folder, Place::Callers, phone.scenario, &name)?;
     sipp.args(["-i", &lab::phone(number), "-mp", "20000", "-s", phone.called]);
+    sipp.args(["-key", "line", &(11 + number).to_string()]);
     sipp.args(["-m", &phone.calls.to_string(), "-r", "2"]).arg(lab::SERVER);
     sipp.args(["-trace_stat", "-fd", "1", "-stf"]).arg(statistics_file(folder, number));
     Process::spawn(&mut sipp)

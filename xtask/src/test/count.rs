@@ -7,6 +7,13 @@ use anyhow::{Context, Result};
 
 use crate::lab::process::Process;
 
+/// Whose output is read. nextest repeats what the single tests print, summaries included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runner {
+    Cargo,
+    Nextest,
+}
+
 /// How many passed, how many failed, and which.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Count {
@@ -23,23 +30,26 @@ impl Count {
         self.names.push(name.to_owned());
     }
 
-    /// Takes what one line says, if it is a summary.
-    fn take(&mut self, line: &str) {
+    /// Takes what one line says, if it is a summary or names a failure.
+    fn take(&mut self, runner: Runner, line: &str) {
         let line = line.trim();
-        if let Some(rest) = line.strip_prefix("test result:") {
+        let summary = match runner {
             // test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; …
-            self.passed += before(rest, "passed").unwrap_or(0);
-            self.failed += before(rest, "failed").unwrap_or(0);
-        } else if line.starts_with("Summary [") {
+            Runner::Cargo => line.strip_prefix("test result:"),
             // Summary [   0.1s] 12 tests run: 11 passed (1 slow), 1 failed, 3 skipped
-            let rest = line.split_once("run:").map_or("", |(_, rest)| rest);
-            self.passed += before(rest, "passed").unwrap_or(0);
-            self.failed += before(rest, "failed").unwrap_or(0);
-            self.failed += before(rest, "timed out").unwrap_or(0);
-            self.failed += before(rest, "exec failed").unwrap_or(0);
-        } else if let Some(name) = line.strip_prefix("test ").and_then(|l| l.strip_suffix("FAILED"))
-        {
-            self.names.push(name.trim_end_matches([' ', '.']).to_owned());
+            Runner::Nextest => {
+                line.strip_prefix("Summary [").and_then(|l| l.split_once("run:")).map(|l| l.1)
+            }
+        };
+        if let Some(summary) = summary {
+            let number = |word| before(summary, word).unwrap_or(0);
+            self.passed += number("passed");
+            self.failed += number("failed") + number("timed out") + number("exec failed");
+        } else if let Some(name) = failed_name(runner, line) {
+            // nextest names a failure when it happens and once more at the end.
+            if !self.names.iter().any(|known| known == name) {
+                self.names.push(name.to_owned());
+            }
         }
     }
 
@@ -47,6 +57,24 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.names.extend(other.names);
+    }
+}
+
+/// The test that a line says has failed.
+fn failed_name(runner: Runner, line: &str) -> Option<&str> {
+    match runner {
+        // test a::b ... FAILED
+        Runner::Cargo => {
+            let rest = line.strip_prefix("test ")?.strip_suffix("FAILED")?;
+            Some(rest.trim_end_matches([' ', '.']))
+        }
+        // FAIL [   0.221s] (3/59) package::binary a::b
+        Runner::Nextest => {
+            let (_, rest) = line.strip_prefix("FAIL [")?.split_once("] ")?;
+            let rest = rest.trim_start();
+            let behind = rest.strip_prefix('(').and_then(|rest| rest.split_once(") "));
+            Some(behind.map_or(rest, |(_, name)| name))
+        }
     }
 }
 
@@ -59,23 +87,23 @@ fn before(text: &str, word: &str) -> Option<u64> {
 }
 
 /// Passes both of the process's streams on to our standard error, and counts.
-pub(super) fn read(process: &mut Process) -> Result<Count> {
+pub(super) fn read(process: &mut Process, runner: Runner) -> Result<Count> {
     let output = process.take_stdout().context("no pipe to read")?;
     let errors = process.take_stderr().context("no pipe to read")?;
-    let other = thread::spawn(move || pass_on(errors));
-    let mut count = pass_on(output);
+    let other = thread::spawn(move || pass_on(errors, runner));
+    let mut count = pass_on(output, runner);
     count.add(other.join().map_err(|_| anyhow::anyhow!("a reading thread died"))?);
     Ok(count)
 }
 
-fn pass_on(stream: impl Read) -> Count {
+fn pass_on(stream: impl Read, runner: Runner) -> Count {
     let mut count = Count::default();
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     while matches!(stream.read_until(b'\n', &mut line), Ok(length) if length > 0) {
         let text = String::from_utf8_lossy(&line);
         eprint!("{text}");
-        count.take(&text);
+        count.take(runner, &text);
         line.clear();
     }
     count
@@ -86,32 +114,39 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, passed: u64, failed: u64) {
-        let count = pass_on(text.as_bytes());
-        assert_eq!((count.passed, count.failed), (passed, failed));
+    fn check(runner: Runner, text: &str, passed: u64, failed: u64) {
+        let count = pass_on(text.as_bytes(), runner);
+        assert_eq!((count.passed, count.failed), (passed, failed), "{text}");
     }
 
     #[test]
     fn summaries_of_both_runners_are_understood() {
-        check("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered\n", 3, 0);
+        let cargo = Runner::Cargo;
+        check(cargo, "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n", 3, 0);
+        let two = "test result: FAILED. 3 passed; 2 failed; 0 ignored\ntest result: ok. 1 passed;";
+        check(cargo, two, 4, 2);
+        check(cargo, "running 3 tests\n3 passed\n", 0, 0);
+        let next = Runner::Nextest;
         check(
-            "test result: FAILED. 3 passed; 2 failed; 0 ignored\ntest result: ok. 1 passed;",
-            4,
-            2,
-        );
-        check(
-            "     Summary [   0.120s] 12 tests run: 11 passed (1 slow), 1 failed, 3 skipped",
+            next,
+            "  Summary [ 0.1s] 12 tests run: 11 passed (1 slow), 1 failed, 3 skipped",
             11,
             1,
         );
-        check("     Summary [   9.120s] 4/9 tests run: 2 passed, 1 failed, 1 timed out", 2, 2);
-        check("     Summary [   9.120s] 1 test run: 0 passed, 1 exec failed, 0 skipped", 0, 1);
-        check("running 3 tests\n3 passed\n", 0, 0);
+        check(next, "  Summary [ 9.1s] 4/9 tests run: 2 passed, 1 failed, 1 timed out", 2, 2);
+        check(next, "  Summary [ 9.1s] 1 test run: 0 passed, 1 exec failed, 0 skipped", 0, 1);
+        let both =
+            "  test result: FAILED. 0 passed; 1 failed;\n  Summary [ 1s] 1 test run: 1 failed";
+        check(next, both, 0, 1);
     }
 
     #[test]
     fn failures_keep_their_names() {
-        let count = pass_on("test a::b ... ok\ntest a::c ... FAILED\n".as_bytes());
-        assert_eq!(count.names, ["a::c"]);
+        let text = "test a::b ... ok\ntest a::c ... FAILED\n";
+        assert_eq!(pass_on(text.as_bytes(), Runner::Cargo).names, ["a::c"]);
+        let line = "        FAIL [   0.221s] (59/59) xtask::bin/xtask tidy::tests::t\n";
+        let text = format!("{line}{line}test tidy::t ... FAILED\n        FAIL [ 1s] p a::b\n");
+        let count = pass_on(text.as_bytes(), Runner::Nextest);
+        assert_eq!(count.names, ["xtask::bin/xtask tidy::tests::t", "p a::b"]);
     }
 }

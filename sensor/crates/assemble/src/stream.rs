@@ -161,9 +161,14 @@ impl Streams {
         }
     }
 
-    /// Takes a segment and hands out every SIP message that it completes. `clock_ns` must not go
-    /// back.
-    pub fn push(&mut self, segment: &Segment<'_>, clock_ns: u64, emit: &mut impl FnMut(&[u8])) {
+    /// Takes a segment and hands out every SIP message that it completes, with its flow.
+    /// `clock_ns` must not go back.
+    pub fn push(
+        &mut self,
+        segment: &Segment<'_>,
+        clock_ns: u64,
+        emit: &mut impl FnMut(&Flow, &[u8]),
+    ) {
         self.counters.segments += 1;
         let syn = segment.flags & SYN != 0;
         let slot = match self.index.get(&segment.flow).copied() {
@@ -175,8 +180,11 @@ impl Streams {
         let Some(Some(state)) = self.slots.get_mut(slot) else { return };
         state.last_ns = clock_ns;
         let before = state.direction.bytes();
-        let ended = state.direction.push(segment, clock_ns, &mut self.counters, emit)
-            || segment.flags & RST != 0;
+        let flow = state.flow;
+        let ended =
+            state.direction.push(segment, clock_ns, &mut self.counters, &mut |message: &[u8]| {
+                emit(&flow, message)
+            }) || segment.flags & RST != 0;
         self.settle(slot, before, ended, clock_ns, emit);
         while self.bytes > BYTES_MAX {
             self.evict(emit);
@@ -184,7 +192,7 @@ impl Streams {
     }
 
     /// Steps over holes that have been open for too long, and forgets silent flows.
-    pub fn expire(&mut self, clock_ns: u64, emit: &mut impl FnMut(&[u8])) {
+    pub fn expire(&mut self, clock_ns: u64, emit: &mut impl FnMut(&Flow, &[u8])) {
         while let Some(&(slot, serial, due_ns)) = self.holes.front() {
             if clock_ns < due_ns {
                 break;
@@ -219,7 +227,7 @@ impl Streams {
     }
 
     /// Forgets every flow, after handing out what still waits: no more frames will come.
-    pub fn finish(&mut self, emit: &mut impl FnMut(&[u8])) {
+    pub fn finish(&mut self, emit: &mut impl FnMut(&Flow, &[u8])) {
         for slot in 0..self.slots.len() {
             self.remove(slot, emit);
         }
@@ -249,7 +257,7 @@ impl Streams {
 
     fn begin(&mut self, segment: &Segment<'_>, clock_ns: u64) -> usize {
         while self.index.len() >= FLOWS_MAX {
-            self.evict(&mut |_| {});
+            self.evict(&mut |_, _| {});
         }
         self.serial += 1;
         self.counters.flows += 1;
@@ -272,7 +280,13 @@ impl Streams {
         slot
     }
 
-    fn step_over(&mut self, slot: usize, serial: u64, clock_ns: u64, emit: &mut impl FnMut(&[u8])) {
+    fn step_over(
+        &mut self,
+        slot: usize,
+        serial: u64,
+        clock_ns: u64,
+        emit: &mut impl FnMut(&Flow, &[u8]),
+    ) {
         let Some(Some(state)) = self.slots.get_mut(slot) else { return };
         if state.serial != serial {
             return;
@@ -287,7 +301,11 @@ impl Streams {
             return;
         }
         let before = state.direction.bytes();
-        let ended = state.direction.step_over(clock_ns, &mut self.counters, emit);
+        let flow = state.flow;
+        let ended =
+            state.direction.step_over(clock_ns, &mut self.counters, &mut |message: &[u8]| {
+                emit(&flow, message)
+            });
         self.settle(slot, before, ended, clock_ns, emit);
     }
 
@@ -298,11 +316,12 @@ impl Streams {
         bytes_before: usize,
         ended: bool,
         clock_ns: u64,
-        emit: &mut impl FnMut(&[u8]),
+        emit: &mut impl FnMut(&Flow, &[u8]),
     ) {
         let Some(Some(state)) = self.slots.get_mut(slot) else { return };
         if ended && !state.direction.is_closed() {
-            state.direction.close(&mut self.counters, emit);
+            let flow = state.flow;
+            state.direction.close(&mut self.counters, &mut |message: &[u8]| emit(&flow, message));
             state.closed_ns = Some(clock_ns);
             self.closed.push_back((slot, state.serial, clock_ns));
         }
@@ -320,7 +339,7 @@ impl Streams {
         slot: usize,
         serial: u64,
         ended_ns: u64,
-        emit: &mut impl FnMut(&[u8]),
+        emit: &mut impl FnMut(&Flow, &[u8]),
     ) -> bool {
         let there = self
             .slot(slot, serial)
@@ -332,7 +351,7 @@ impl Streams {
     }
 
     /// Pushes one flow out: one that has ended, or one that has been silent for long.
-    fn evict(&mut self, emit: &mut impl FnMut(&[u8])) {
+    fn evict(&mut self, emit: &mut impl FnMut(&Flow, &[u8])) {
         while let Some((slot, serial, ended_ns)) = self.closed.pop_front() {
             if self.forget_closed(slot, serial, ended_ns, emit) {
                 return;
@@ -357,10 +376,11 @@ impl Streams {
         }
     }
 
-    fn remove(&mut self, slot: usize, emit: &mut impl FnMut(&[u8])) {
+    fn remove(&mut self, slot: usize, emit: &mut impl FnMut(&Flow, &[u8])) {
         let Some(mut state) = self.slots.get_mut(slot).and_then(Option::take) else { return };
         self.bytes = self.bytes.saturating_sub(state.direction.bytes());
-        state.direction.drain(&mut self.counters, emit);
+        let flow = state.flow;
+        state.direction.drain(&mut self.counters, &mut |message: &[u8]| emit(&flow, message));
         self.counters.framing.add(&state.direction.take_framing());
         self.index.remove(&state.flow);
         self.free.push(slot);

@@ -54,9 +54,9 @@ fn messages(frames: &[(Headers, Vec<u8>)]) -> (Vec<Vec<u8>>, stream::Counters) {
     let mut messages = Vec::new();
     for (clock, (headers, frame)) in (0..).zip(frames) {
         let Some(segment) = Segment::read(headers, frame) else { continue };
-        streams.push(&segment, clock, &mut |message| messages.push(message.to_vec()));
+        streams.push(&segment, clock, &mut |_, message| messages.push(message.to_vec()));
     }
-    streams.finish(&mut |message| messages.push(message.to_vec()));
+    streams.finish(&mut |_, message| messages.push(message.to_vec()));
     (messages, streams.counters())
 }
 

@@ -224,14 +224,14 @@ impl<T> Table<T> {
         hasher.finish()
     }
 
-    /// Loads what [`Table::find`] will need, so that the waits of a batch overlap. What it
-    /// returns says nothing; hand it to `core::hint::black_box`, or the load may be left out.
+    /// Loads what [`Table::find`] and a usual packet will need, so that the waits of a batch
+    /// overlap: call it in a loop of its own. The entry is the one most likely meant, unverified.
     #[inline]
-    #[must_use]
-    pub fn touch(&self, hash: u64) -> u64 {
+    pub fn touch(&self, hash: u64) -> Option<&Entry<T>> {
         let slot = self.slots.get(self.home(hash)).copied().unwrap_or(0);
-        let entry = (slot as u32).checked_sub(1).and_then(|index| self.entry(index));
-        entry.map_or(0, |entry| entry.stream.touch() ^ entry.hash)
+        let entry = (slot as u32).checked_sub(1).and_then(|index| self.entry(index))?;
+        core::hint::black_box(entry.stream.touch() ^ entry.hash);
+        Some(entry)
     }
 
     /// Finds a stream.

@@ -41,7 +41,12 @@ fn measure(
     packets: u64,
     streams: u64,
 ) -> Result<String, Box<dyn Error>> {
-    let options = Options { compression, lossless: true, ..Options::new(root.to_path_buf()) };
+    let options = Options {
+        compression_sip: compression,
+        compression_rtp: compression,
+        lossless: true,
+        ..Options::new(root.to_path_buf())
+    };
     let noise = noise(1 << 20);
     let mut headers: Vec<[u8; 54]> = (0..streams).map(header).collect();
     let (wall, cpu) = (Instant::now(), cpu_ns(false));

@@ -14,6 +14,10 @@ use crate::layout::CHUNK_SPAN_NS;
 /// ([`crate::format::WINDOW_BYTES`]) just so.
 pub const CHUNK_BYTES: usize = 16 * 1024 - 128;
 
+const LINE_BYTES: usize = 64;
+/// Lines of a packet that are loaded early; the rest follows in order, as hardware expects.
+const LINES_MAX: usize = 5;
+
 /// On a cache line of its own, which is all that a packet touches of it.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -69,6 +73,14 @@ impl Chunk {
         self.packets += 1;
         self.len = end as u32;
         true
+    }
+
+    /// Loads a byte of each cache line that the next packet of `len` bytes goes to.
+    #[inline]
+    pub(crate) fn touch(&self, len: usize) -> u8 {
+        let start = self.len as usize;
+        let room = self.pages.get(start..start + RECORD_BYTES + len).unwrap_or_default();
+        room.iter().step_by(LINE_BYTES).take(LINES_MAX).fold(0, |sum, byte| sum ^ byte)
     }
 
     pub(crate) fn key(&self) -> &ChunkKey {

@@ -151,6 +151,16 @@ impl Gatherer {
         self.append_to_new(slot, key, (ts_ns, clock_ns), wire_len, bytes)
     }
 
+    /// Loads what appending `len` bytes to `slot` will touch, so that the waits of a batch
+    /// overlap: call it in a loop of its own. The value says nothing; hand it to
+    /// `core::hint::black_box`, or the loads may be left out.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, slot: Slot, len: usize) -> u8 {
+        let entry = self.entries.get(slot.entry as usize);
+        entry.and_then(|entry| entry.chunk.as_deref()).map_or(0, |chunk| chunk.touch(len))
+    }
+
     /// Hands over what `slot` has gathered, for instance when its stream has ended.
     pub fn flush(&mut self, slot: &mut Slot) {
         if let Some(chunk) = self.close(std::mem::take(slot)) {

@@ -36,7 +36,7 @@ use crate::counters::Ledger;
 use crate::format::RECORDS_MAX;
 use crate::gatherer::Parts;
 use crate::segment::Packer;
-use crate::writer::{Lane, Plan, Writer};
+use crate::writer::{Lane, Packers, Plan, Writer};
 
 pub use crate::chunk::CHUNK_BYTES;
 pub use crate::counters::Counters;
@@ -71,8 +71,10 @@ pub struct Options {
     pub root: PathBuf,
     /// The sensor's number, which every segment bears.
     pub sensor: u32,
-    /// How records are packed.
-    pub compression: Compression,
+    /// How SIP is packed.
+    pub compression_sip: Compression,
+    /// How RTP and RTCP are packed.
+    pub compression_rtp: Compression,
     /// Memory of all chunks together; taken from the system as it is first used. A stream that
     /// flows holds a chunk of 16 KiB; with more streams than seven eighths of the chunks, chunks
     /// go to disk early and small, which costs time and space but no packet.
@@ -88,14 +90,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults for a folder: zstd level 1, 64 MiB of chunks written after 2 s at the latest,
+    /// The defaults for a folder: SIP by zstd level 1, RTP as it is, 64 MiB of chunks written after 2 s at the latest,
     /// segments of 128 MiB or 5 minutes, for live traffic.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self {
             root,
             sensor: 0,
-            compression: Compression::Zstd(1),
+            compression_sip: Compression::Zstd(1),
+            compression_rtp: Compression::None,
             pool_bytes: 64 << 20,
             chunk_age_ns: 2_000_000_000,
             segment_bytes: 128 << 20,
@@ -132,11 +135,17 @@ impl Spool {
         fs::create_dir_all(&options.root)
             .map_err(|source| SpoolError::io("create", &options.root, source))?;
         let no_memory = |source| SpoolError::io("take memory for", &options.root, source);
-        let level = match options.compression {
-            Compression::None => None,
-            Compression::Zstd(level) => Some(level),
+        let packer = |compression| {
+            let level = match compression {
+                Compression::None => None,
+                Compression::Zstd(level) => Some(level),
+            };
+            Packer::new(level).map_err(no_memory)
         };
-        let packer = Packer::new(level).map_err(no_memory)?;
+        let packers = Packers {
+            sip: packer(options.compression_sip)?,
+            rtp: packer(options.compression_rtp)?,
+        };
         let ledger = Ledger::new(workers);
         let mut lanes = Vec::with_capacity(workers);
         let mut ends = Vec::with_capacity(workers);
@@ -152,7 +161,7 @@ impl Spool {
             ends.push((spare, spare_large, give_full, returned, Arc::clone(counts)));
         }
         let writer =
-            Writer::new(plan, packer, Arc::clone(&ledger.writer), Arc::clone(&ledger.sealer))?;
+            Writer::new(plan, packers, Arc::clone(&ledger.writer), Arc::clone(&ledger.sealer))?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -226,10 +235,12 @@ fn check(options: &Options, workers: usize) -> Result<Plan, SpoolError> {
     if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&options.segment_bytes) {
         return Err(SpoolError::Options("a segment has between 1 MiB and 2 GiB"));
     }
-    if let Compression::Zstd(level) = options.compression
-        && !zstd::compression_level_range().contains(&level)
-    {
-        return Err(SpoolError::Options("zstd has no such compression level"));
+    for compression in [options.compression_sip, options.compression_rtp] {
+        if let Compression::Zstd(level) = compression
+            && !zstd::compression_level_range().contains(&level)
+        {
+            return Err(SpoolError::Options("zstd has no such compression level"));
+        }
     }
     Ok(Plan {
         root: options.root.clone(),

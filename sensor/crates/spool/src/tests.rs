@@ -67,7 +67,11 @@ fn balanced(counters: &Counters) -> bool {
 
 fn round_trip(compression: Compression) {
     let root = folder();
-    let options = Options { compression, ..options(root.path()) };
+    let options = Options {
+        compression_sip: compression,
+        compression_rtp: compression,
+        ..options(root.path())
+    };
     let (spool, gatherers) = Spool::start(&options, 3).unwrap();
     let mut expected: BTreeMap<(Kind, u64), Packets> = BTreeMap::new();
     for (worker, mut gatherer) in gatherers.into_iter().enumerate() {
@@ -255,7 +259,7 @@ fn options_out_of_bounds_are_named() {
         (good.clone(), WORKERS_MAX + 1),
         (Options { segment_bytes: 1, ..good.clone() }, 1),
         (Options { segment_bytes: 1 << 40, ..good.clone() }, 1),
-        (Options { compression: Compression::Zstd(99), ..good }, 1),
+        (Options { compression_rtp: Compression::Zstd(99), ..good }, 1),
     ] {
         let refused = Spool::start(&options, workers).map(|_| ());
         assert!(matches!(refused, Err(SpoolError::Options(_))), "{options:?} {workers}");

@@ -16,6 +16,7 @@ use rtrb::{Consumer, Producer};
 use crate::chunk::Chunk;
 use crate::counters::{SealerCounts, WriterCounts};
 use crate::error::SpoolError;
+use crate::format::Class;
 use crate::segment::{Packer, Segment};
 
 /// Segments that are open at once: by class, link type and time.
@@ -49,12 +50,19 @@ pub(crate) struct Plan {
     pub(crate) segment_age: Duration,
 }
 
+/// How each class is packed.
+#[derive(Debug)]
+pub(crate) struct Packers {
+    pub(crate) sip: Packer,
+    pub(crate) rtp: Packer,
+}
+
 /// The spool thread's state.
 #[derive(Debug)]
 pub(crate) struct Writer {
     plan: Plan,
     open: Vec<Segment>,
-    packer: Packer,
+    packers: Packers,
     counts: Arc<WriterCounts>,
     uses: u64,
     failing: Option<Failing>,
@@ -73,7 +81,7 @@ struct Failing {
 impl Writer {
     pub(crate) fn new(
         plan: Plan,
-        packer: Packer,
+        packers: Packers,
         counts: Arc<WriterCounts>,
         sealed: Arc<SealerCounts>,
     ) -> Result<Self, SpoolError> {
@@ -95,7 +103,7 @@ impl Writer {
         Ok(Self {
             plan,
             open: Vec::with_capacity(OPEN_MAX),
-            packer,
+            packers,
             counts,
             uses: 0,
             failing: None,
@@ -206,7 +214,11 @@ impl Writer {
             return Err(SpoolError::Thread("a segment vanished".into()));
         };
         *segment.used() = self.uses;
-        segment.append(chunk, &mut self.packer).map_err(|source| {
+        let packer = match chunk.key().kind.class() {
+            Class::Sip => &mut self.packers.sip,
+            Class::Media => &mut self.packers.rtp,
+        };
+        segment.append(chunk, packer).map_err(|source| {
             let segment = self.open.swap_remove(at);
             self.seal(segment);
             SpoolError::io("write to", &self.plan.root, source)

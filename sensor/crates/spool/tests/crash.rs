@@ -26,7 +26,8 @@ fn key(stream: u64) -> ChunkKey {
 fn child_writes_until_it_is_killed() {
     let Some(root) = env::var_os(ROOT).map(PathBuf::from) else { return };
     let options = Options {
-        compression: Compression::None,
+        compression_sip: Compression::None,
+        compression_rtp: Compression::None,
         segment_bytes: 2 << 20,
         lossless: true,
         ..Options::new(root)

@@ -18,7 +18,8 @@ fn child_fills_the_disk() {
     let Some(root) = env::var_os(ROOT) else { return };
     let root = Path::new(&root);
     let options = Options {
-        compression: Compression::None,
+        compression_sip: Compression::None,
+        compression_rtp: Compression::None,
         segment_bytes: 16 << 20,
         lossless: true,
         ..Options::new(root.to_path_buf())

@@ -17,7 +17,12 @@ fn wanted() -> [Wanted; 1] {
 }
 
 fn write(root: &Path, compression: Compression) -> PathBuf {
-    let options = Options { compression, lossless: true, ..Options::new(root.to_path_buf()) };
+    let options = Options {
+        compression_sip: compression,
+        compression_rtp: compression,
+        lossless: true,
+        ..Options::new(root.to_path_buf())
+    };
     let (spool, mut gatherers) = Spool::start(&options, 1).unwrap();
     let key = ChunkKey { realm: 0, kind: Kind::Rtp, key: 1, link: 1 };
     let mut slot = Slot::default();

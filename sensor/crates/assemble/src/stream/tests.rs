@@ -21,13 +21,13 @@ fn segment(seq: u32, flags: u8, payload: &[u8]) -> Segment<'_> {
 
 fn push(streams: &mut Streams, segment: &Segment<'_>, clock: u64) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
-    streams.push(segment, clock, &mut |message| messages.push(message.to_vec()));
+    streams.push(segment, clock, &mut |_, message| messages.push(message.to_vec()));
     messages
 }
 
 fn expire(streams: &mut Streams, clock: u64) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
-    streams.expire(clock, &mut |message| messages.push(message.to_vec()));
+    streams.expire(clock, &mut |_, message| messages.push(message.to_vec()));
     messages
 }
 
@@ -204,7 +204,7 @@ fn the_end_of_a_capture_hands_out_what_waits() {
     let mut streams = open(1);
     push(&mut streams, &segment(100, 16, &[b"x\r\n", OK].concat()), 0);
     let mut messages = Vec::new();
-    streams.finish(&mut |message: &[u8]| messages.push(message.to_vec()));
+    streams.finish(&mut |_: &Flow, message: &[u8]| messages.push(message.to_vec()));
     assert_eq!(messages, [OK]);
     assert_eq!((streams.len(), streams.bytes), (0, 0));
 }
@@ -276,7 +276,7 @@ proptest! {
             let holes = streams.slots.iter().flatten().map(|s| s.direction.hole_since_ns());
             prop_assert!(holes.flatten().count() <= queued && queued <= streams.holes.len());
         }
-        streams.finish(&mut |_: &[u8]| {});
+        streams.finish(&mut |_: &Flow, _: &[u8]| {});
         prop_assert_eq!(streams.bytes, 0);
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn migrate(connection: &mut Connection, errors: &Errors) -> Result<()
     if state(connection, errors)? == CURRENT {
         return Ok(());
     }
-    // The mode is kept in the file; it cannot be changed inside a transaction.
+    // Both are kept in the file, and cannot be changed inside a transaction.
+    connection.pragma_update(None, "page_size", 8192).map_err(fail)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
     let fail = |error| errors.line("make the schema", &error);
     let behavior = TransactionBehavior::Immediate;

@@ -83,7 +83,7 @@ CREATE TABLE cdr (
 );
 
 CREATE TABLE cdr_next (
-    cdr_ID bigint unsigned NOT NULL, calldate datetime NOT NULL, custom_header1 varchar(255),
+    cdr_ID INTEGER PRIMARY KEY, calldate datetime NOT NULL, custom_header1 varchar(255),
     fbasename varchar(255), digest_username varchar(255), match_header varchar(128),
     GeoPosition varchar(255), hold varchar(1024), spool_index tinyint unsigned
 );
@@ -95,8 +95,9 @@ CREATE TABLE cdr_rtp (
     firsttime float, payload smallint unsigned, maxjitter_mult10 smallint unsigned,
     "index" tinyint unsigned, sdp_ptime tinyint unsigned, rtp_ptime tinyint unsigned,
     flags bigint unsigned, duration float, ttl_min tinyint unsigned,
-    ttl_max tinyint unsigned, ttl_avg_mult10 smallint unsigned
-);
+    ttl_max tinyint unsigned, ttl_avg_mult10 smallint unsigned,
+    PRIMARY KEY (cdr_ID, "index")
+) WITHOUT ROWID;
 
 CREATE TABLE cdr_dtmf (
     cdr_ID bigint unsigned NOT NULL, calldate datetime NOT NULL, daddr varbinary(16),
@@ -148,8 +149,9 @@ CREATE TABLE ringtap_rtp (
     rtcp_maxfr integer, rtcp_avgfr real, rtcp_maxjitter_ms real, rtcp_avgjitter_ms real,
     rtcp_maxrtd_ms real, rtcp_avgrtd_ms real, rtcp_fraclost_pktcount integer,
     sdp_ptime_ms integer, rtp_ptime_ms integer, ttl_min integer, ttl_max integer, ttl_avg real,
-    flags integer NOT NULL, spool_key integer NOT NULL
-);
+    flags integer NOT NULL, spool_key integer NOT NULL,
+    PRIMARY KEY (cdr_ID, "index")
+) WITHOUT ROWID;
 
 -- Streams that no call claimed.
 
@@ -180,12 +182,9 @@ CREATE INDEX cdr_caller ON cdr (caller);
 CREATE INDEX cdr_called ON cdr (called);
 CREATE INDEX cdr_sipcallerip ON cdr (sipcallerip);
 CREATE INDEX cdr_sipcalledip ON cdr (sipcalledip);
-CREATE INDEX cdr_next_cdr ON cdr_next (cdr_ID);
-CREATE INDEX cdr_rtp_cdr ON cdr_rtp (cdr_ID);
 CREATE INDEX cdr_dtmf_cdr ON cdr_dtmf (cdr_ID);
 CREATE UNIQUE INDEX cdr_sip_response_text ON cdr_sip_response (lastSIPresponse);
 CREATE UNIQUE INDEX cdr_ua_text ON cdr_ua (ua);
 CREATE UNIQUE INDEX cdr_reason_text ON cdr_reason (type, reason);
 CREATE INDEX ringtap_cdr_callid ON ringtap_cdr (callid);
-CREATE INDEX ringtap_rtp_cdr ON ringtap_rtp (cdr_ID);
 CREATE INDEX ringtap_stream_calldate ON ringtap_stream (calldate);

@@ -233,7 +233,7 @@ impl<'c> Batch<'c> {
             s.first_us.saturating_sub(begin_us) as f64 / 1e6,
             s.payload,
             jitter,
-            index.min(255) as i64,
+            index as i64,
             s.sdp_ptime_ms,
             s.rtp_ptime_ms,
             flags,

@@ -3,6 +3,7 @@
 use super::report::StreamReport;
 use super::section::Section;
 use super::{GAP_NS, NS_PER_MS, Stream};
+use crate::sequence::Sequence;
 
 /// A natural cut this near to the wanted moment is the place that was meant, ns.
 const NEAR_NS: u64 = 2_000_000_000;
@@ -34,10 +35,7 @@ impl Stream {
         match kept.first() {
             Some(_) if sections.is_empty() => return (report, exact),
             Some(first) => self.keep(&kept, first.first_clock_ns, first.first_ts_ns),
-            None => {
-                report.stray += u64::from(self.held.take().is_some());
-                self.vacate();
-            }
+            None => self.vacate_at(at_clock_ns, &mut report),
         }
         (report, exact)
     }
@@ -160,6 +158,20 @@ impl Stream {
         }
         if kept.len() == 1 {
             part(&mut self.section);
+        }
+    }
+
+    /// Everything has left. A packet that was held back since then is the first of what follows.
+    fn vacate_at(&mut self, at_clock_ns: u64, report: &mut StreamReport) {
+        let held = self.held.take();
+        self.vacate();
+        match held {
+            Some(held) if held.clock_ns >= at_clock_ns => {
+                self.sequence = Sequence::new(held.seq);
+                self.begin(&held);
+            }
+            Some(_) => report.stray += 1,
+            None => {}
         }
     }
 

@@ -22,7 +22,11 @@ const PACKETS: u64 = 4;
 
 fn sample(compression: Compression) -> Sample {
     let root = folder();
-    let options = Options { compression, ..options(root.path()) };
+    let options = Options {
+        compression_sip: compression,
+        compression_rtp: compression,
+        ..options(root.path())
+    };
     let (spool, mut gatherers) = Spool::start(&options, 1).unwrap();
     for stream in 0..4 {
         let mut slot = Slot::default();
@@ -138,7 +142,7 @@ fn pages_that_never_reached_the_disk_are_stepped_across() {
 fn a_chunk_of_another_segment_in_a_payload_is_not_taken_for_real() {
     let inner = sample(Compression::None);
     let root = folder();
-    let options = Options { compression: Compression::None, ..options(root.path()) };
+    let options = Options { compression_rtp: Compression::None, ..options(root.path()) };
     let (spool, mut gatherers) = Spool::start(&options, 1).unwrap();
     let mut slot = Slot::default();
     let key = ChunkKey { key: 77, ..chunk_key(Kind::Rtp, 0) };

@@ -41,7 +41,7 @@ pub enum LoadError {
     #[error("another XDP program is attached to {0}: `ip link show {0}` names it")]
     Busy(String),
     /// The interface cannot run the program in this mode.
-    #[error("{interface} cannot run XDP in {mode} mode: {source}")]
+    #[error("{interface} cannot run XDP in {mode} mode: {}", root(source.as_ref()))]
     Attach {
         /// The interface.
         interface: String,
@@ -111,4 +111,13 @@ pub(super) fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32>
         next = error.source();
     }
     None
+}
+
+/// The last cause of an error, which is the operating system's own word.
+fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
