@@ -37,7 +37,7 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The configuration: defaults, then the file, then `-o`. Warnings go to the log.
+/// The configuration: defaults, then the file, then `-O`. Warnings go to the log.
 fn configuration(args: &ConfigArgs) -> anyhow::Result<Config> {
     let (mut config, warnings) = config::load(args.config.as_deref())?;
     for warning in warnings {
@@ -45,9 +45,9 @@ fn configuration(args: &ConfigArgs) -> anyhow::Result<Config> {
     }
     for option in &args.options {
         let Some((key, value)) = option.split_once('=') else {
-            bail!("-o {option}: write it as KEY=VALUE");
+            bail!("-O {option}: write it as KEY=VALUE");
         };
-        config.set(key.trim(), value.trim(), "-o")?;
+        config.set(key.trim(), value.trim(), "-O")?;
     }
     Ok(config)
 }

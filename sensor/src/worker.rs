@@ -18,6 +18,8 @@ pub mod upstream;
 mod claims;
 mod pace;
 mod signalling;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -42,7 +42,8 @@ fn plan(seed: u64) -> Plan {
 fn check(plan: &Plan) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("traffic.pcap");
-    let truth = capture(&path, plan, Options { nanos: true, kind: Kind::Pcap, ..Options::default() });
+    let truth =
+        capture(&path, plan, Options { nanos: true, kind: Kind::Pcap, ..Options::default() });
     let (one, ledger) = replay(&[&path], 1);
     let one = one.well();
     for workers in [2, 4] {
@@ -111,9 +112,8 @@ fn check_call(record: &Value, call: &CallTruth, jitter: bool) {
     assert_eq!(streams.len(), heard.len(), "{id}: {record:#}");
     let mut dialled = String::new();
     for truth in heard {
-        let same = |s: &&Value| {
-            s["saddr"] == truth.src.ip().to_string() && s["sport"] == truth.src.port()
-        };
+        let same =
+            |s: &&Value| s["saddr"] == truth.src.ip().to_string() && s["sport"] == truth.src.port();
         let stream = streams.iter().find(same).expect("a stream from this source");
         check_stream(stream, truth, id);
         if jitter {
@@ -238,6 +238,7 @@ fn everything_at_once() {
         jitter_ms: 4.0,
         reorder: 0.01,
         duplicates: 0.01,
+        mirror_delay_us: 0,
         mirror: 0.3,
         mirror_shapes: vec![MirrorShape { routed: true, vlan: Some(9) }],
         vlans: vec![100],

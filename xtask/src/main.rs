@@ -2,6 +2,7 @@
 //!
 //! Builds without native libraries, so that `cargo xtask setup` works on a bare machine.
 
+mod bench;
 mod build_ebpf;
 mod ci;
 mod command;
@@ -35,6 +36,8 @@ enum Task {
     Gen(Box<r#gen::GenArgs>),
     /// Real calls over a mirror port, recorded live, checked against sipp and tshark
     Demo(demo::DemoArgs),
+    /// Measure speed and memory, and print tables
+    Bench(bench::BenchArgs),
     /// Everything that must hold: format, lints, rules, unit, kernel and end-to-end tests
     Test(test::TestArgs),
     /// The repository's rules
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Lab => lab::run(),
         Task::Gen(arguments) => r#gen::run(*arguments),
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy => tidy::run(),
         Task::Ci => ci::run(),

@@ -16,6 +16,9 @@ use crate::cli::PcapArgs;
 /// retransmissions, and time stamps that differ between directions.
 const MARGIN_NS: u64 = 5_000_000_000;
 
+/// RTCP this long after a call's end is still taken: as long as the call stays open for it.
+const LINGER_US: u64 = 500_000;
+
 /// Writes one call's packets, in order of time.
 pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
     let (config, mut store) = store(&args.store)?;
@@ -24,21 +27,25 @@ pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
     };
     let root = args.spool.as_deref().unwrap_or(&config.spooldir);
     let wanted = wanted(&call, config.realm);
+    let take = |out: &mut dyn Write, format| {
+        let exported = export(root, &wanted, out, format)?;
+        if exported.packets == 0 {
+            bail!(
+                "the spool {} has no packets of this call: were they saved (savesip, savertp), \
+                 and is this the right folder?",
+                root.display()
+            );
+        }
+        Ok(exported)
+    };
     let exported = if args.output == Path::new("-") {
         let mut out = BufWriter::new(io::stdout().lock());
-        let exported = export(root, &wanted, &mut out, Format::PcapNg)?;
+        let exported = take(&mut out, Format::PcapNg)?;
         out.flush().context("cannot write to standard output")?;
         exported
     } else {
-        to_file(&args.output, |out, format| Ok(export(root, &wanted, out, format)?))?
+        to_file(&args.output, take)?
     };
-    if exported.packets == 0 {
-        bail!(
-            "the spool {} has no packets of this call: were they saved (savesip, savertp), and is \
-             this the right folder?",
-            root.display()
-        );
-    }
     eprintln!("{} packets, {} bytes", exported.packets, exported.bytes);
     Ok(())
 }
@@ -74,10 +81,13 @@ fn wanted(call: &CallRecord, realm: u32) -> Vec<Wanted> {
     let to_ns = (call.callend_us * 1000).saturating_add(MARGIN_NS);
     let mut wanted = vec![Wanted { realm, kind: Kind::Sip, key: call.call_key, from_ns, to_ns }];
     for stream in &call.streams {
-        let from_ns = stream.first_us * 1000;
-        let to_ns = stream.last_us * 1000 + 999;
-        for kind in [Kind::Rtp, Kind::Rtcp] {
+        // RTCP begins before a stream and goes on behind it (the goodbye follows the last packet),
+        // and lies in the stream's own chunk where there is one.
+        let from_us = stream.first_us.min(call.calldate_us);
+        let to_us = stream.last_us.max(call.callend_us + LINGER_US);
+        for (kind, from_us) in [(Kind::Rtp, stream.first_us), (Kind::Rtcp, from_us)] {
             let key = stream.spool_key;
+            let (from_ns, to_ns) = (from_us * 1000, to_us * 1000 + 999);
             let one = Wanted { realm, kind, key, from_ns, to_ns };
             match wanted.iter_mut().find(|w| w.kind == kind && w.key == key) {
                 Some(same) => {

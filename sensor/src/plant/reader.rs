@@ -74,6 +74,8 @@ pub struct Reading {
     number: u64,
     tick_start_ns: Option<u64>,
     clock_ns: u64,
+    /// A load that was taken and not filled.
+    spare: Option<Load>,
 }
 
 impl std::fmt::Debug for Reading {
@@ -99,6 +101,7 @@ impl Reading {
             number: 0,
             tick_start_ns: None,
             clock_ns: 0,
+            spare: None,
         }
     }
 
@@ -131,6 +134,8 @@ impl Reading {
                 self.passed.frames.fetch_add(load.block.len() as u64, Ordering::Relaxed);
                 self.cut(&mut load);
                 self.send(load);
+            } else {
+                self.spare = Some(load);
             }
             if !more {
                 return Ok(());
@@ -142,7 +147,8 @@ impl Reading {
     fn empty_load(&mut self) -> Load {
         // The channel was filled with all loads at the start: it only fails when the workers are
         // gone, and then a load of our own goes nowhere either.
-        let mut load = self.free.recv().unwrap_or_default();
+        let spare = self.spare.take();
+        let mut load = spare.unwrap_or_else(|| self.free.recv().unwrap_or_default());
         load.ticks.clear();
         load.ends.clear();
         load.block.clear();
@@ -154,16 +160,15 @@ impl Reading {
     fn cut(&mut self, load: &mut Load) {
         let block = std::mem::take(&mut load.block);
         for (index, frame) in (0u32..).zip(block.iter()) {
-            let start_ns = *self.tick_start_ns.get_or_insert(frame.clock);
-            if frame.clock.saturating_sub(start_ns) >= TICK_NS {
-                self.end_tick(load, index);
-                if frame.clock.saturating_sub(self.clock_ns) >= 2 * TICK_NS {
-                    self.settle(load, frame.clock.saturating_sub(1));
-                    for _ in 0..SETTLE_TICKS {
-                        self.mark_ends(load, index);
+            match self.tick_start_ns {
+                Some(start_ns) if frame.clock.saturating_sub(start_ns) < TICK_NS => {}
+                start_ns => {
+                    if start_ns.is_some() {
+                        self.end_tick(load, index);
                     }
+                    self.bridge(load, index, frame.clock);
+                    self.tick_start_ns = Some(frame.clock);
                 }
-                self.tick_start_ns = Some(frame.clock);
             }
             self.clock_ns = frame.clock;
             self.share(load, index, &frame);
@@ -172,6 +177,16 @@ impl Reading {
         self.end_tick(load, count);
         self.tick_start_ns = None;
         load.block = block;
+    }
+
+    /// Fills a gap before the frame with empty ticks, be it within a load or between two.
+    fn bridge(&mut self, load: &mut Load, index: u32, clock_ns: u64) {
+        if self.number > 0 && clock_ns.saturating_sub(self.clock_ns) >= 2 * TICK_NS {
+            self.settle(load, clock_ns.saturating_sub(1));
+            for _ in 0..SETTLE_TICKS {
+                self.mark_ends(load, index);
+            }
+        }
     }
 
     fn share(&self, load: &mut Load, index: u32, frame: &Frame<'_>) {
@@ -209,10 +224,13 @@ impl Reading {
     fn send(&self, mut load: Load) {
         // Ticks without marks (a load of empty ticks only) end where they begin.
         load.ends.resize(load.ticks.len() * self.workers, 0);
+        let Some((last, others)) = self.out.split_last() else { return };
         let load = Arc::new(load);
-        for out in &self.out {
-            // A worker that is gone takes no more loads; its failure is reported by its thread.
+        // A worker that is gone takes no more loads; its failure is reported by its thread.
+        for out in others {
             let _ = out.send(Arc::clone(&load));
         }
+        // The last one gets ours: a load kept here could come back to nobody.
+        let _ = last.send(load);
     }
 }

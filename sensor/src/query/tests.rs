@@ -130,7 +130,10 @@ fn one_call_in_full() {
     for line in [
         "Call-ID   call-1",
         "began     2026-11-22 21:17:18.123 UTC",
-        "lasted    12.500 s, answered for 10.000 s, post-dial delay 0.180 s, first RTP after 0.200 s",
+        concat!(
+            "lasted    12.500 s, answered for 10.000 s, post-dial delay 0.180 s, ",
+            "first RTP after 0.200 s"
+        ),
         "response  200 OK",
         "end       BYE, confirmed, by the callee",
         "and 2 more messages",

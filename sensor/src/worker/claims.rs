@@ -169,7 +169,7 @@ impl Streams {
             }
             let (flow, session) = (entry.key.flow, entry.data.session);
             let report = entry.stream.report();
-            // Nothing came since it was cut: it was the call's before, and is no stream of this one.
+            // Where nothing came since the stream was cut, it is none of this call.
             if report.received > 0 {
                 finished.push(Finished { flow, sender: Some(sender), session, report });
             }

@@ -338,25 +338,25 @@ mod tests {
         let mut mesh = Exchange::mesh(2, 2, true);
         let mut second = mesh.remove(1);
         let mut first = mesh.remove(0);
+        let take_all = |exchange: &mut Exchange| {
+            let mut seen = 0;
+            while seen < 5_000 {
+                seen += order(exchange, u64::MAX).len();
+                std::thread::yield_now();
+            }
+        };
         let other = std::thread::spawn(move || {
             for at in 0..5_000 {
                 second.send(0, (at, 0), media(2));
             }
+            take_all(&mut second);
             second
         });
         for at in 0..5_000 {
             first.send(1, (at, 0), media(1));
         }
-        let mut seen = 0;
-        while seen < 5_000 {
-            seen += order(&mut first, u64::MAX).len();
-            std::thread::yield_now();
-        }
-        let mut second = other.join().unwrap();
-        let mut seen = order(&mut second, u64::MAX).len();
-        while seen < 5_000 {
-            seen += order(&mut second, u64::MAX).len();
-        }
+        take_all(&mut first);
+        let second = other.join().unwrap();
         assert_eq!((first.lost(), second.lost()), (0, 0));
     }
 

@@ -19,8 +19,9 @@ use crate::plant::reader::Tick;
 /// Ticks after which what a tick's SIP said works on the streams.
 pub const LAG_TICKS: u64 = 2;
 
-/// Live: how long a message waits for a worker that lags behind.
-const PATIENCE_NS: u64 = 50_000_000;
+/// Live: how long a message waits for a worker that lags behind. Idle workers do not lag, so this
+/// is only ever used up where a worker gets no processor.
+const PATIENCE_NS: u64 = 300_000_000;
 
 /// How often streams are looked over for those that have ended.
 pub(super) const SWEEP_NS: u64 = 1_000_000_000;

@@ -87,7 +87,7 @@ impl Recorder {
             digest_username: call.digest_username.clone(),
             streams,
             dtmf: digits(call, &finished),
-            ladder: call.ladder.iter().map(step).collect(),
+            ladder: ladder(call),
             ladder_dropped: call.ladder_omitted,
             ..CallRecord::default()
         }
@@ -147,6 +147,13 @@ fn response_line(call: &CallSummary) -> CompactString {
 fn dscp(call: &CallSummary, finished: &[Finished]) -> u32 {
     let of = |side| finished.iter().find(|f| f.sender == Some(side)).map_or(0, |f| f.report.dscp);
     u32::from_be_bytes([call.caller.dscp, call.called.dscp, of(Side::Caller), of(Side::Callee)])
+}
+
+/// In order of time: a message that came late stands where it belongs.
+fn ladder(call: &CallSummary) -> Vec<Step> {
+    let mut steps: Vec<Step> = call.ladder.iter().map(step).collect();
+    steps.sort_by_key(|step| step.ts_us);
+    steps
 }
 
 fn step(entry: &ringtap_call::LadderEntry) -> Step {

@@ -30,6 +30,8 @@ pub struct Shard {
     closing: HashMap<CallInstance, Closing, FixedState>,
     events: Vec<CallEvent>,
     recorder: Recorder,
+    /// Notes before this position have been handled; those that come now are late.
+    handled: u64,
 }
 
 impl Shard {
@@ -40,6 +42,7 @@ impl Shard {
             closing: HashMap::with_hasher(FixedState::with_seed(seed)),
             events: Vec::new(),
             recorder,
+            handled: 0,
         }
     }
 
@@ -51,6 +54,8 @@ impl Shard {
     /// Handles all notes before `until`, in order.
     pub fn advance(&mut self, until: u64, exchange: &mut Exchange, tally: &mut Tally) {
         while let Some(stamped) = exchange.next_for_shard(until) {
+            let late = matches!(stamped.note, Note::Sip(_)) && stamped.at < self.handled;
+            tally.note_many(Event::SipLate, u64::from(late));
             match stamped.note {
                 Note::Sip(sip) => {
                     self.message(&sip, tally);
@@ -62,6 +67,7 @@ impl Shard {
                 Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } => {}
             }
         }
+        self.handled = self.handled.max(until);
     }
 
     /// Lets timers fire up to `clock_ns`.

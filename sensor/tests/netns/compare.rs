@@ -1,7 +1,7 @@
 //! What the records must say, by the truth about the traffic; jitter and times left out, since
 //! they follow how the sender was scheduled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringtap_testkit::traffic::{CallTruth, Truth};
 use serde_json::Value;
@@ -24,6 +24,18 @@ pub(crate) struct Facts {
 
 /// By Call-ID.
 pub(crate) type AllFacts = BTreeMap<String, Facts>;
+
+/// The records say what the truth says; shows the calls that differ, and only those.
+pub(crate) fn assert_same(calls: &[Value], wanted: &AllFacts) {
+    let got = recorded(calls);
+    let ids: BTreeSet<&String> = got.keys().chain(wanted.keys()).collect();
+    let differ: Vec<_> = ids
+        .into_iter()
+        .map(|id| (id, got.get(id), wanted.get(id)))
+        .filter(|(_, got, wanted)| got != wanted)
+        .collect();
+    assert!(differ.is_empty(), "(Call-ID, recorded, truth): {differ:#?}");
+}
 
 /// The facts by the truth.
 pub(crate) fn expected(truth: &Truth) -> AllFacts {
@@ -55,7 +67,7 @@ fn of_truth(call: &CallTruth) -> Facts {
 }
 
 /// The facts by the records.
-pub(crate) fn recorded(calls: &[Value]) -> AllFacts {
+fn recorded(calls: &[Value]) -> AllFacts {
     let by_id: AllFacts = calls.iter().map(|c| (text(&c["callid"]), of_record(c))).collect();
     assert_eq!(by_id.len(), calls.len(), "a call has more than one record");
     by_id

@@ -10,7 +10,7 @@ use ringtap_testkit::packet::rtp::Rtp;
 use ringtap_testkit::traffic::{Memory, Plan, generate};
 use serde_json::Value;
 
-use crate::compare::{expected, recorded};
+use crate::compare::{assert_same, expected};
 use crate::lab::Lab;
 use crate::sender::{Lane, Load, load, send, send_all};
 use crate::sensor::{Files, Sensor, interface, number, wait_for};
@@ -61,7 +61,7 @@ fn only_media_of_known_calls_passes_and_only_while_they_last() {
             frames: strangers.iter().enumerate().map(|(n, f)| (due(n), &f[..])).collect(),
         },
     ];
-    let options = ["--capture", "xdp", "-o", "media_filter=learned"];
+    let options = ["--capture", "xdp", "-O", "media_filter=learned"];
     let sensor = Sensor::start(&lab, &Files::new(&lab, "sensor"), &options);
     send(&lab, &lanes, 1.0, &AtomicBool::new(false));
     let sent = totals.frames + 60;
@@ -76,7 +76,7 @@ fn only_media_of_known_calls_passes_and_only_while_they_last() {
     let calls = wait_for("all records", Duration::from_secs(3), || {
         Some(sensor.files.calls()).filter(|calls| calls.len() == 3)
     });
-    assert_eq!(recorded(&calls), expected(&truth));
+    assert_same(&calls, &expected(&truth));
 
     // The calls have ended: what comes from and to their endpoints is a stranger's as well.
     let ends: Vec<SocketAddr> =

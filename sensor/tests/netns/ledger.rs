@@ -129,7 +129,7 @@ fn burst() -> Vec<Vec<u8>> {
 #[test]
 fn the_ledger_is_exact_after_an_overload() {
     let Some(lab) = Lab::new() else { return };
-    let options = ["--capture", "xdp", "-o", "xdp_buffers=256", "-o", "deduplicate=no"];
+    let options = ["--capture", "xdp", "-O", "xdp_buffers=256", "-O", "deduplicate=no"];
     let sensor = Sensor::start(&lab, &Files::new(&lab, "sensor"), &options);
     let lost = |ledger: &Value| -> u64 {
         LOSSES.iter().map(|key| number(&interface(ledger)["sockets"][*key])).sum()
@@ -148,4 +148,29 @@ fn the_ledger_is_exact_after_an_overload() {
     assert_exact(&ledger, received);
     let messages = sensor.finish();
     assert!(messages.contains("Ledger: balances"), "{messages}");
+}
+
+#[test]
+fn a_packet_sockets_ledger_is_exact_after_an_overload() {
+    let Some(lab) = Lab::new() else { return };
+    let options =
+        ["--capture", "packet", "-O", "ringbuffer=1", "-O", "workers=1", "-O", "deduplicate=no"];
+    let sensor = Sensor::start(&lab, &Files::new(&lab, "sensor"), &options);
+    let counts = |ledger: &Value| {
+        let sockets = &interface(ledger)["sockets"];
+        [number(&sockets["received"]), number(&sockets["packet_dropped"])]
+    };
+    let mut rounds = 0;
+    flood(&lab, &burst(), || {
+        rounds += 1;
+        rounds > 20 && rounds % 10 == 0 && counts(&sensor.status())[1] > 0
+    });
+    let received = lab.received();
+    let ledger = sensor.status_with("every frame received or lost, and balanced", |ledger| {
+        ledger["balanced"] == true && counts(ledger).iter().sum::<u64>() == received
+    });
+    println!("sockets: {}", interface(&ledger)["sockets"]);
+    assert!(counts(&ledger)[1] > 0, "nothing was lost: no overload");
+    assert_eq!(counts(&ledger)[0], sum(&ledger["user"]["dispositions"]));
+    sensor.finish();
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringtap_testkit::traffic::{Memory, Plan, generate};
 
-use crate::compare::{expected, recorded};
+use crate::compare::{assert_same, expected};
 use crate::lab::Lab;
 use crate::sender::{one_lane, send_all};
 use crate::sensor::{Files, Sensor, wait_for};
@@ -18,7 +18,7 @@ const PACKETS_LIMIT: Duration = Duration::from_secs(5);
 
 /// The packets of a classic capture file with their times in ns.
 fn packets(file: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes"));
     let unit = match word(0) {
         0xa1b2_3c4d => 1,
         0xa1b2_c3d4 => 1000,
@@ -59,7 +59,7 @@ fn a_call_is_listed_within_moments_and_its_packets_can_be_had() {
         Some(files.calls()).filter(|calls| !calls.is_empty())
     });
     println!("the record was there after {:?}", ended.elapsed());
-    assert_eq!(recorded(&calls), expected(&truth));
+    assert_same(&calls, &expected(&truth));
 
     let id = calls[0]["ID"].as_str().unwrap();
     let shown = String::from_utf8(files.ask(&["call", id]).stdout).unwrap();

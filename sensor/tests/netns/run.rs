@@ -10,7 +10,7 @@ use ringtap_testkit::pcap;
 use ringtap_testkit::traffic::{Memory, Plan, Truth, generate};
 use rusqlite::Connection;
 
-use crate::compare::{expected, recorded, streams};
+use crate::compare::{assert_same, expected, streams};
 use crate::lab::{FAR, Lab};
 use crate::sender::{one_lane, send, send_all};
 use crate::sensor::{Files, Sensor, number, ringtap, wait_for};
@@ -157,7 +157,7 @@ fn after_a_kill_the_next_run_goes_on_with_the_same_spool_and_store() {
     let files = Files::new(&lab, "sensor");
     let before = killed(&lab, &files);
     assert_sound(&files);
-    assert_eq!(recorded(&files.calls()), expected(&before));
+    assert_same(&files.calls(), &expected(&before));
 
     let sensor = Sensor::start(&lab, &files, &["--capture", "xdp"]);
     let messages = sensor.messages();
@@ -171,7 +171,7 @@ fn after_a_kill_the_next_run_goes_on_with_the_same_spool_and_store() {
     assert_sound(&files);
     let mut all = expected(&before);
     all.extend(expected(&after));
-    assert_eq!(recorded(&files.calls()), all);
+    assert_same(&files.calls(), &all);
     for call in before.calls.iter().chain(&after.calls) {
         let media: u64 = call.streams.iter().map(|s| s.received + s.duplicate + s.rtcp).sum();
         assert_eq!(packets_of(&files, &lab, &call.call_id), call.sip_messages + media);
@@ -199,7 +199,7 @@ fn after_a_kill_a_replay_goes_on_with_the_same_spool_and_store() {
     assert_sound(&files);
     let mut all = expected(&before);
     all.extend(expected(&after));
-    assert_eq!(recorded(&files.calls()), all);
+    assert_same(&files.calls(), &all);
     for call in before.calls.iter().chain(&after.calls) {
         let media: u64 = call.streams.iter().map(|s| s.received + s.duplicate + s.rtcp).sum();
         assert_eq!(packets_of(&files, &lab, &call.call_id), call.sip_messages + media);
@@ -252,7 +252,7 @@ fn an_interface_with_an_own_address_is_refused_unless_allowed() {
             == [totals.sip, totals.rtp, totals.rtcp]
     });
     sensor.finish();
-    assert_eq!(recorded(&files.calls()), expected(&truth));
+    assert_same(&files.calls(), &expected(&truth));
 }
 
 #[test]

@@ -85,14 +85,11 @@ pub(crate) fn send(lab: &Lab, lanes: &[Lane<'_>], speed: f64, stop: &AtomicBool)
             socket.send(frame).expect("a frame can be sent");
         }
     };
-    let all = || {
-        thread::scope(|scope| {
-            for lane in lanes {
-                scope.spawn(|| enter(lab, || pace(lane)));
-            }
-        });
-    };
-    all();
+    thread::scope(|scope| {
+        for lane in lanes {
+            scope.spawn(|| enter(lab, || pace(lane)));
+        }
+    });
 }
 
 /// Sends all frames in real time.

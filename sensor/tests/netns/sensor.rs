@@ -56,8 +56,8 @@ impl Files {
         // It becomes the program it starts: the child is the sensor itself.
         command.args(["netns", "exec", lab.far.name()]).args(starter).arg(RINGTAP);
         command.args(["run", "--store", &self.store(), "--spool"]).arg(&self.spool);
-        command.arg("-o").arg(format!("status_socket={}", self.socket.display()));
-        command.args(["-o", "spool_chunk_ms=100"]);
+        command.arg("-O").arg(format!("status_socket={}", self.socket.display()));
+        command.args(["-O", "spool_chunk_ms=100"]);
         if !options.contains(&"-i") {
             command.args(["-i", FAR]);
         }
@@ -171,20 +171,13 @@ impl Sensor {
 
     /// The ledger once it shows what is wanted.
     pub(crate) fn status_with(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut last = Value::Null;
-        let look = || {
-            last = self.status();
-            wanted(&last).then(|| last.clone())
-        };
         let until = Instant::now() + LIMIT;
-        let mut look = look;
         loop {
-            if let Some(seen) = look() {
-                return seen;
+            let ledger = self.status();
+            if wanted(&ledger) {
+                return ledger;
             }
-            if Instant::now() > until {
-                panic!("not within {LIMIT:?}: {what}: {last:#}");
-            }
+            assert!(Instant::now() < until, "not within {LIMIT:?}: {what}: {ledger:#}");
             thread::sleep(LOOK);
         }
     }

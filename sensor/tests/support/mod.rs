@@ -12,9 +12,13 @@ use ringtap_testkit::pcap;
 use ringtap_testkit::traffic::{self, Plan, Truth};
 use serde_json::Value;
 
-/// The sensor's command line.
+/// The built sensor.
+pub const RINGTAP: &str = env!("CARGO_BIN_EXE_ringtap");
+
+/// The sensor's command line; one that hangs is killed after a minute (exit code 137).
 pub fn ringtap() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringtap"));
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", "60", RINGTAP]);
     command.env("RINGTAP_LOG", "warn").stdin(Stdio::null());
     command
 }
@@ -82,9 +86,8 @@ pub fn replay(files: &[&Path], workers: u16) -> (Said, Value) {
     let mut command = ringtap();
     command.args(["replay", "--format", "json", "--workers", &workers.to_string(), "--stats"]);
     let said = run(command.arg(&stats).args(files));
-    let ledger = std::fs::read(&stats).map_or(Value::Null, |bytes| {
-        serde_json::from_slice(&bytes).expect("the ledger is JSON")
-    });
+    let ledger = std::fs::read(&stats)
+        .map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).expect("the ledger is JSON"));
     (said, ledger)
 }
 

@@ -175,7 +175,7 @@ impl Streams {
             Some(slot) => slot,
             // Nothing begins with a bare acknowledgement or an end.
             None if !syn && segment.payload.is_empty() => return,
-            None => self.begin(segment, clock_ns),
+            None => self.begin(segment, clock_ns, emit),
         };
         let Some(Some(state)) = self.slots.get_mut(slot) else { return };
         state.last_ns = clock_ns;
@@ -183,7 +183,7 @@ impl Streams {
         let flow = state.flow;
         let ended =
             state.direction.push(segment, clock_ns, &mut self.counters, &mut |message: &[u8]| {
-                emit(&flow, message)
+                emit(&flow, message);
             }) || segment.flags & RST != 0;
         self.settle(slot, before, ended, clock_ns, emit);
         while self.bytes > BYTES_MAX {
@@ -255,9 +255,14 @@ impl Streams {
         self.slots.get(slot)?.as_ref().filter(|state| state.serial == serial)
     }
 
-    fn begin(&mut self, segment: &Segment<'_>, clock_ns: u64) -> usize {
+    fn begin(
+        &mut self,
+        segment: &Segment<'_>,
+        clock_ns: u64,
+        emit: &mut impl FnMut(&Flow, &[u8]),
+    ) -> usize {
         while self.index.len() >= FLOWS_MAX {
-            self.evict(&mut |_, _| {});
+            self.evict(emit);
         }
         self.serial += 1;
         self.counters.flows += 1;
@@ -304,7 +309,7 @@ impl Streams {
         let flow = state.flow;
         let ended =
             state.direction.step_over(clock_ns, &mut self.counters, &mut |message: &[u8]| {
-                emit(&flow, message)
+                emit(&flow, message);
             });
         self.settle(slot, before, ended, clock_ns, emit);
     }

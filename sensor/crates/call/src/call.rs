@@ -40,6 +40,8 @@ pub(crate) struct Call {
     seen_next: usize,
     sides: [bool; 2],
     acknowledged: bool,
+    /// The ACK that came before the response it belongs to.
+    late_ack: Option<Moment>,
     fresh_attempt: bool,
 }
 
@@ -81,6 +83,7 @@ impl Call {
             seen_next: 0,
             sides: [false; 2],
             acknowledged: false,
+            late_ack: None,
             fresh_attempt: false,
         }
     }
@@ -134,17 +137,20 @@ impl Call {
         }
     }
 
-    /// Time never goes back inside of a call.
+    /// No message is older than its call. One may be older than the message before it: the two
+    /// directions of a call travel on different ways.
     fn clamp(&self, at: Moment) -> Moment {
-        Moment { clock_ns: at.clock_ns.max(self.progress.last), ..at }
+        Moment { clock_ns: at.clock_ns.max(self.summary.first.clock_ns), ..at }
     }
 
     /// What every message tells, whatever it is.
     fn note(&mut self, reading: &Reading<'_>, side: Side, at: Moment, counters: &mut Counters) {
         let summary = &mut self.summary;
         summary.messages += 1;
-        summary.last_message = at;
-        self.progress.last = at.clock_ns;
+        if at.clock_ns >= self.progress.last {
+            summary.last_message = at;
+            self.progress.last = at.clock_ns;
+        }
         if reading.meta.tcp {
             summary.flags.tcp = true;
         } else {

@@ -3,7 +3,8 @@
 //! What a message means inside of its call is in `call`; nothing here reads headers beyond what
 //! finding the call takes.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -18,13 +19,18 @@ use crate::options::Options;
 use crate::recent::{Closed, Recent};
 use crate::side::Reading;
 
+/// Timers that count no more are kept up to this number beyond twice that of calls.
+const STALE_TIMERS_MAX: usize = 1024;
+
 /// The calls of one shard.
 #[derive(Debug, Default)]
 pub struct Calls {
     options: Options,
     calls: HashMap<CallKey, Box<Call>, RandomState>,
-    /// One entry for each call: not later than its deadline, corrected when it comes up.
-    timers: BTreeSet<(u64, CallKey)>,
+    /// The earliest first. The entry of a call that says the same as its `scheduled_ns` counts:
+    /// it is not later than the deadline, and corrected when it comes up. A heap, because that
+    /// asks for no memory.
+    timers: BinaryHeap<Reverse<(u64, CallKey)>>,
     recent: Recent,
     counters: Counters,
 }
@@ -64,22 +70,24 @@ impl Calls {
 
     /// Monotonic nanoseconds of the next timer; it may turn out to be early.
     pub fn poll_timeout(&self) -> Option<u64> {
-        self.timers.first().map(|(due, _)| *due)
+        self.timers.peek().map(|Reverse((due, _))| *due)
     }
 
     /// Closes what is due at `now_clock_ns`.
     pub fn handle_timeout(&mut self, now_clock_ns: u64, events: &mut Vec<Event>) {
-        while let Some(&(due, key)) = self.timers.first()
+        while let Some(&Reverse((due, key))) = self.timers.peek()
             && due <= now_clock_ns
         {
-            self.timers.pop_first();
-            let Some(call) = self.calls.get_mut(&key) else { continue };
+            self.timers.pop();
+            let Some(call) = self.calls.get_mut(&key).filter(|c| c.scheduled_ns == due) else {
+                continue;
+            };
             let (deadline, why) = call.deadline(&self.options);
             if deadline <= due {
                 self.close(key, why, deadline, events);
             } else {
                 call.scheduled_ns = deadline;
-                self.timers.insert((deadline, key));
+                self.timers.push(Reverse((deadline, key)));
             }
         }
     }
@@ -208,15 +216,24 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let (deadline, _) = call.deadline(&self.options);
         if deadline < call.scheduled_ns {
-            self.timers.remove(&(call.scheduled_ns, key));
-            self.timers.insert((deadline, key));
             call.scheduled_ns = deadline;
+            self.timers.push(Reverse((deadline, key)));
+            self.forget_stale_timers();
+        }
+    }
+
+    /// Keeps the timers within a few times the number of calls.
+    fn forget_stale_timers(&mut self) {
+        if self.timers.len() > STALE_TIMERS_MAX + 2 * self.calls.len() {
+            let calls = &self.calls;
+            self.timers.retain(|Reverse((due, key))| {
+                calls.get(key).is_some_and(|call| call.scheduled_ns == *due)
+            });
         }
     }
 
     fn close(&mut self, key: CallKey, why: Why, clock_ns: u64, events: &mut Vec<Event>) {
         let Some(call) = self.calls.remove(&key) else { return };
-        self.timers.remove(&(call.scheduled_ns, key));
         let (from_tag, invite_cseq) = call.identity();
         let closed = Closed { clock_ns, from_tag, invite_cseq };
         self.counters.recent_forgotten += u64::from(self.recent.push(key, closed));

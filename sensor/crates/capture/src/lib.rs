@@ -10,11 +10,11 @@ pub mod affinity;
 pub mod batch;
 pub mod clock;
 pub mod open;
-pub mod xdp;
 pub mod packet_socket;
 pub mod pcap_file;
 pub mod source;
 mod sys;
+pub mod xdp;
 
 pub use batch::{Batch, Frame, Gather, Link};
 pub use open::{Method, Opened, open};

@@ -17,9 +17,9 @@ pub struct IdSource {
 }
 
 impl IdSource {
-    /// IDs of the sensor `sensor` (0: none).
+    /// IDs of the sensor `sensor` (0: none). None of them is 0, which stands for no ID.
     pub fn new(sensor: u16) -> Self {
-        Self { sensor, next: 0 }
+        Self { sensor, next: 1 }
     }
 
     /// The next ID at UNIX time `now_us`; never one that this source gave before, also when the
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_time_before_2020_is_the_first_second() {
-        assert_eq!(IdSource::new(1).next(0), compose(0, 1, 0));
+        assert_eq!(IdSource::new(1).next(0), compose(0, 1, 1));
     }
 
     #[test]

@@ -90,8 +90,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults for a folder: SIP by zstd level 1, RTP as it is, 64 MiB of chunks written after 2 s at the latest,
-    /// segments of 128 MiB or 5 minutes, for live traffic.
+    /// The defaults for a folder: SIP by zstd level 1, RTP as it is, 64 MiB of chunks written
+    /// after 2 s at the latest, segments of 128 MiB or 5 minutes, for live traffic.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self {

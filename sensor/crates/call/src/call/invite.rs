@@ -155,13 +155,20 @@ impl Call {
                 summary.response_time_xxx_ms.get_or_insert(wait_ms);
             }
         }
-        if summary.connected.is_some() {
+        if summary.flags.answer_inferred && reading.status >= 200 {
+            self.take_back_inference();
+        }
+        let summary = &mut self.summary;
+        let inferred = summary.flags.answer_inferred;
+        if summary.connected.is_some() && !inferred {
             return;
         }
         match reading.status {
             100 => {}
             101..200 => {
-                summary.progress.get_or_insert(at);
+                if summary.progress.is_none_or(|known| known.clock_ns > at.clock_ns) {
+                    summary.progress = Some(at);
+                }
                 if reading.status == 180 {
                     summary.ringing.get_or_insert(at);
                 }
@@ -170,6 +177,7 @@ impl Call {
                 summary.progress.get_or_insert(at);
                 if self.progress.bye.is_none() {
                     summary.connected = Some(at);
+                    self.acknowledged |= self.late_ack.take().is_some();
                     // The CANCEL came too late; only a BYE ends the call now.
                     summary.hung_up = None;
                 }
@@ -177,6 +185,19 @@ impl Call {
             _ => self.on_failure(reading, at, counters),
         }
         self.note_response(reading);
+    }
+
+    /// The response that the ACK made us infer has come after all, late (a mirror's two
+    /// directions travel on different ways): it tells how the call went.
+    fn take_back_inference(&mut self) {
+        let summary = &mut self.summary;
+        summary.flags.answer_inferred = false;
+        let inferred = summary.connected.take();
+        if summary.progress == inferred {
+            summary.progress = None;
+        }
+        self.acknowledged = false;
+        self.late_ack = inferred;
     }
 
     fn on_failure(&mut self, reading: &Reading<'_>, at: Moment, counters: &mut Counters) {
@@ -198,6 +219,9 @@ impl Call {
         let open = self.hops.iter().any(|h| Some(h.src) == head && !h.finished);
         if !open {
             self.progress.failed.get_or_insert((at.clock_ns, reading.status));
+            if let Some(acked) = self.late_ack.take() {
+                self.progress.failure_acked = Some(acked.clock_ns);
+            }
         }
     }
 

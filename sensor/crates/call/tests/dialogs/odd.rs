@@ -32,6 +32,29 @@ fn lost_ack_and_lost_answer() {
 }
 
 #[test]
+fn responses_that_come_after_their_ack() {
+    check(
+        "0 A INVITE 1
+         222 A ACK 1
+         1 B 100/INVITE 1
+         214 B 180/INVITE 1
+         221 B 486/INVITE 1
+         60000 tick",
+        &["722 close bye=0 response=486 hung=- pdd=214 connected=- duration=222 talk=-"],
+    );
+    check(
+        "0 A INVITE 1
+         222 A ACK 1
+         221 B 200/INVITE 1
+         3000 A BYE 2
+         3001 B 200/BYE 2
+         60000 tick",
+        &["3501 close bye=3 response=200 hung=Caller pdd=221 connected=221 duration=3001 \
+             talk=2779"],
+    );
+}
+
+#[test]
 fn ipv6() {
     check(
         "0 A6 INVITE 1 sdp=4000

@@ -4,11 +4,11 @@
 //! In the order of setting up: [`load`] brings the program into the kernel, [`attach`] sets up an
 //! interface, [`steer`] leads frames and endpoints, [`socket`] receives.
 
-pub mod load;
 pub mod attach;
-pub mod steer;
-pub mod socket;
 mod buffers;
+pub mod load;
+pub mod socket;
+pub mod steer;
 
 pub use attach::{XdpOptions, open};
 pub use socket::{BusyPoll, XdpSource};

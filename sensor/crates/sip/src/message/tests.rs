@@ -1,3 +1,5 @@
+//! Messages as devices send them, and worse.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Session descriptions as devices send them, and worse.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -194,9 +194,10 @@ proptest! {
     ) {
         let entries: Vec<Entry> = entries
             .into_iter()
-            .map(|(realm, kind, [key, first_ns, last_ns, offset], [packets, records_len, body_len])| Entry {
-                key: ChunkKey { realm, kind: Kind::from_byte(kind).unwrap(), key, link: 1 },
-                first_ns, last_ns, offset, packets, records_len, body_len,
+            .map(|(realm, kind, [key, first_ns, last_ns, offset], lengths)| {
+                let [packets, records_len, body_len] = lengths;
+                let key = ChunkKey { realm, kind: Kind::from_byte(kind).unwrap(), key, link: 1 };
+                Entry { key, first_ns, last_ns, offset, packets, records_len, body_len }
             })
             .collect();
         let facts =

@@ -1,0 +1,292 @@
+//! One worker, or two by turns, driven by hand: what belongs to whom, and when.
+//!
+//! Whole captures are replayed in the crate's `tests` folder.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, bounded, unbounded};
+use ringtap_capture::{Frame, Link};
+use ringtap_cdr::{CallRecord, Record};
+use ringtap_testkit::packet::Packet as Datagram;
+use ringtap_testkit::packet::rtp::Rtp;
+use ringtap_testkit::sip::{Dialog, Media, Message, Method, Side};
+
+use super::endpoints::endpoint;
+use super::exchange::{Exchange, Progress};
+use super::record::Recorder;
+use super::shard::Shard;
+use super::streams::Streams;
+use super::upstream::Upstream;
+use super::{Pace, Parts, Worker};
+use crate::config::Config;
+use crate::ledger::{Disposition, Event, Published};
+use crate::plant::reader::Tick;
+use crate::plant::{SharedPorts, options};
+use crate::worker::decode::Decoder;
+use crate::writer::Made;
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MS;
+const START: u64 = 1_767_225_600 * SECOND;
+
+/// Workers whose time is told by the test; `ring` notes fit between two of them.
+struct Bench {
+    workers: Vec<Worker<SharedPorts>>,
+    records: Receiver<Made>,
+    tick: u64,
+}
+
+impl Bench {
+    fn new(count: usize, ring: usize, pace: fn() -> Pace) -> Self {
+        let config = Config::default();
+        let patient = matches!(pace(), Pace::Files { .. });
+        let (made, records) = unbounded();
+        let progress = Arc::new(Progress::new(count));
+        let ports = SharedPorts(Arc::new(options::ports(&config)));
+        let worker = |exchange| {
+            Worker::new(Parts {
+                decoder: Decoder::new(ports.clone(), None, 1),
+                streams: Streams::new(options::streams(&config, count, 0)),
+                shard: Shard::new(
+                    options::calls(&config),
+                    Recorder::new(1, made.clone(), patient),
+                    0,
+                ),
+                spool: None,
+                exchange,
+                progress: Arc::clone(&progress),
+                published: Arc::new(Published::default()),
+                pace: pace(),
+                realm: 0,
+            })
+        };
+        let workers = Exchange::mesh(count, ring, patient).into_iter().map(worker).collect();
+        Self { workers, records, tick: 0 }
+    }
+
+    fn files() -> Self {
+        Self::new(1, 64, Pace::files)
+    }
+
+    /// One tick of a single worker that ends at `at`.
+    fn tick(&mut self, at: u64, frames: &[Vec<u8>]) {
+        self.tick += 1;
+        let tick = Tick { number: self.tick, clock_ns: at };
+        self.workers[0].tick(tick, frames.iter().map(|bytes| frame(at, bytes)));
+    }
+
+    /// Empty ticks until what was said has been heard.
+    fn settle(&mut self, at: u64) {
+        (0..6).for_each(|_| self.tick(at, &[]));
+    }
+
+    /// One live round of every worker; the frames are the first worker's.
+    fn round(&mut self, at: u64, frames: &[Vec<u8>]) {
+        self.workers[0].frames(frames.iter().map(|bytes| frame(at, bytes)));
+        for worker in &mut self.workers {
+            worker.round(at + 1, at + 1);
+        }
+    }
+
+    fn made(&self) -> Vec<Record> {
+        self.records.try_iter().map(|made| made.record).collect()
+    }
+
+    fn calls(&self) -> Vec<CallRecord> {
+        let call = |record| match record {
+            Record::Call(call) => *call,
+            Record::Stream(stream) => panic!("no call: {stream:?}"),
+        };
+        self.made().into_iter().map(call).collect()
+    }
+
+    fn of(&self, what: Disposition) -> u64 {
+        self.workers.iter().map(|worker| worker.tally().of(what)).sum()
+    }
+}
+
+fn frame(at: u64, bytes: &[u8]) -> Frame<'_> {
+    let wire_len = bytes.len() as u32;
+    Frame { ts: at, clock: at, order: at, origin: 0, link: Link::Ethernet, wire_len, bytes }
+}
+
+fn addr(side: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, side], port))
+}
+
+/// Packet `n` of the stream from the caller to the called side, and of the given source.
+fn rtp(n: u16, ssrc: u32) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let timestamp = u32::from(n) * 160;
+    Rtp { payload_type: 0, marker: false, seq: n, timestamp, ssrc }.write(&mut payload);
+    payload.resize(172, 0x55);
+    Datagram::udp(addr(1, 4000), addr(2, 4000), &payload).build()
+}
+
+fn dialog(n: u64) -> Dialog {
+    Dialog::new(n, addr(1, 5060), addr(2, 5060))
+}
+
+fn sip(dialog: &Dialog, message: &Message<'_>) -> Vec<u8> {
+    let (src, dst) = dialog.way(message.from);
+    Datagram::udp(src, dst, dialog.text(message).as_bytes()).build()
+}
+
+fn invite(n: u64) -> Vec<u8> {
+    let media = Media::new(addr(1, 4000), 0, "PCMU/8000");
+    sip(&dialog(n), &Message::request(Side::Caller, Method::Invite, 1).media(&media))
+}
+
+fn ok(n: u64) -> Vec<u8> {
+    let media = Media::new(addr(2, 4000), 0, "PCMU/8000");
+    sip(&dialog(n), &Message::response(Side::Called, 200, Method::Invite, 1).media(&media))
+}
+
+fn bye(n: u64) -> [Vec<u8>; 2] {
+    let bye = Message::request(Side::Caller, Method::Bye, 2);
+    [sip(&dialog(n), &bye), sip(&dialog(n), &Message::response(Side::Called, 200, Method::Bye, 2))]
+}
+
+#[test]
+fn two_packets_are_no_stream_and_three_are_one() {
+    for (packets, records) in [(2u16, 0), (3, 1)] {
+        let mut bench = Bench::files();
+        for n in 0..packets {
+            bench.tick(START + u64::from(n) * 20 * MS, &[rtp(n, 7)]);
+        }
+        bench.workers[0].finish();
+        let made = bench.made();
+        assert_eq!(made.len(), records);
+        if let Some(Record::Stream(lone)) = made.first() {
+            assert_eq!((lone.stream.received, lone.stream.lost), (3, 0), "from the first on");
+        }
+        let unconfirmed = u64::from(packets) - 3 * records as u64;
+        assert_eq!(bench.of(Disposition::RtpUnconfirmed), unconfirmed);
+        assert_eq!(bench.workers[0].tally().in_flight(), 0);
+    }
+}
+
+#[test]
+fn rtp_before_its_sdp_is_the_calls_and_older_rtp_is_not() {
+    for (early_ms, streams) in [(9_000, 1), (15_000, 2)] {
+        let mut bench = Bench::files();
+        let packets = (early_ms / 20) as u16;
+        for n in 0..packets {
+            bench.tick(START + u64::from(n) * 20 * MS, &[rtp(n, 7)]);
+        }
+        let claimed = START + early_ms * MS;
+        bench.tick(claimed, &[invite(1), ok(1)]);
+        for n in packets..packets + 50 {
+            bench.tick(START + u64::from(n) * 20 * MS, &[rtp(n, 7)]);
+        }
+        bench.workers[0].finish();
+        let made = bench.made();
+        let received = |record: &Record| match record {
+            Record::Call(call) => call.streams.iter().map(|s| s.received).sum::<u64>(),
+            Record::Stream(lone) => lone.stream.received,
+        };
+        assert_eq!(made.len(), streams, "{made:#?}");
+        let all: u64 = made.iter().map(received).sum();
+        assert_eq!(all, u64::from(packets) + 50, "no packet is in no record");
+    }
+}
+
+#[test]
+fn a_second_call_on_the_same_ports_cuts_the_stream_where_it_paused() {
+    let mut bench = Bench::files();
+    bench.tick(START, &[invite(1), ok(1)]);
+    bench.settle(START);
+    for n in 0..50 {
+        bench.tick(START + u64::from(n) * 20 * MS, &[rtp(n, 7)]);
+    }
+    let again = START + 1300 * MS;
+    bench.tick(again, &[invite(2), ok(2)]);
+    for n in 50..80 {
+        bench.tick(again + u64::from(n - 49) * 20 * MS, &[rtp(n, 7)]);
+    }
+    bench.workers[0].finish();
+    let mut calls = bench.calls();
+    calls.sort_by_key(|call| call.calldate_us);
+    let received: Vec<Vec<u64>> =
+        calls.iter().map(|c| c.streams.iter().map(|s| s.received).collect()).collect();
+    assert_eq!(received, [[50], [30]]);
+    assert!(calls.iter().all(|call| call.streams[0].exact && call.streams[0].lost == 0));
+    assert_eq!(bench.workers[0].tally().events_of(Event::InexactSplits), 0);
+}
+
+#[test]
+fn rtp_after_the_end_is_counted_and_in_no_record() {
+    let mut bench = Bench::files();
+    bench.tick(START, &[invite(1), ok(1)]);
+    bench.settle(START);
+    for n in 0..50 {
+        bench.tick(START + u64::from(n) * 20 * MS, &[rtp(n, 7)]);
+    }
+    bench.tick(START + SECOND, &bye(1));
+    bench.tick(START + 2 * SECOND, &[]);
+    bench.settle(START + 2 * SECOND);
+    for n in 50..60 {
+        bench.tick(START + 2 * SECOND + u64::from(n) * 20 * MS, &[rtp(n, 7)]);
+    }
+    bench.workers[0].finish();
+    let calls = bench.calls();
+    assert_eq!((calls.len(), calls[0].bye), (1, 3));
+    assert_eq!(calls[0].streams[0].received, 50);
+    assert_eq!((bench.of(Disposition::Rtp), bench.of(Disposition::RtpAfterEnd)), (50, 10));
+}
+
+#[test]
+fn endpoints_are_told_upstream_once_and_taken_back_at_the_end() {
+    let mut bench = Bench::files();
+    let (sender, news) = bounded(64);
+    bench.workers[0].tell_upstream(sender);
+    bench.tick(START, &[invite(1), ok(1), ok(1)]);
+    bench.settle(START);
+    let places = [addr(1, 4000), addr(1, 4001), addr(2, 4000), addr(2, 4001)].map(endpoint);
+    let learned: Vec<Upstream> = news.try_iter().collect();
+    assert_eq!(learned, places.map(Upstream::Learn));
+    bench.tick(START + SECOND, &bye(1));
+    bench.tick(START + 2 * SECOND, &[]);
+    bench.settle(START + 2 * SECOND);
+    let forgotten: Vec<Upstream> = news.try_iter().collect();
+    assert_eq!(forgotten, places.map(Upstream::Forget));
+}
+
+#[test]
+fn an_idle_worker_neither_holds_calls_up_nor_ends_them() {
+    // Two live workers; the second never sees a frame, and calls live at both.
+    let mut bench = Bench::new(2, 64, Pace::live);
+    let calls = 8;
+    for n in 0..calls {
+        bench.round(START + n * MS, &[invite(n), ok(n)]);
+    }
+    for second in 1..200 {
+        bench.round(START + second * SECOND, &[]);
+    }
+    assert_eq!(bench.made().len(), 0, "nobody has hung up, and 200 s are no timeout");
+    for n in 0..calls {
+        bench.round(START + 200 * SECOND + n * MS, &bye(n));
+    }
+    for step in 1..10 {
+        bench.round(START + 200 * SECOND + step * 200 * MS, &[]);
+    }
+    let ended = bench.calls();
+    assert_eq!(ended.len() as u64, calls);
+    assert!(ended.iter().all(|call| call.bye == 3));
+}
+
+#[test]
+fn a_full_ring_loses_messages_live_and_counts_them() {
+    let mut bench = Bench::new(2, 1, Pace::live);
+    let frames: Vec<Vec<u8>> = (0..40).map(invite).collect();
+    // The second worker does not come to empty its ring.
+    bench.workers[0].frames(frames.iter().map(|bytes| frame(START, bytes)));
+    bench.workers[0].publish();
+    let lost = bench.workers[0].tally().events_of(Event::SipRingFull);
+    assert!(lost > 0 && lost < 40, "{lost}");
+    bench.round(START + SECOND, &[]);
+    let handled: u64 = bench.workers.iter().map(|w| w.tally().events_of(Event::SipMessages)).sum();
+    assert_eq!(handled + lost, 40);
+    assert_eq!(bench.of(Disposition::SipUdp), 40);
+}

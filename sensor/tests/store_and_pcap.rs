@@ -1,0 +1,287 @@
+//! Records go into the store and come out by every filter; packets go into the spool and come
+//! out as one call's capture file, all of them and in order of time. Neither breaks when the
+//! process is killed.
+
+mod support;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ringtap_testkit::pcap::Options;
+use ringtap_testkit::traffic::{CallTruth, Loss, Plan, Shares, Truth};
+use serde_json::Value;
+use support::{RINGTAP, Said, capture, ringtap, run};
+
+/// A capture, and what a replay with store and spool made of it.
+struct Kept {
+    folder: tempfile::TempDir,
+    capture: PathBuf,
+    truth: Truth,
+    store: String,
+    spool: PathBuf,
+}
+
+impl Kept {
+    fn new(plan: &Plan) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("traffic.pcap");
+        let truth = capture(&path, plan, Options { nanos: true, ..Options::default() });
+        let store = format!("sqlite:{}", folder.path().join("calls.db").display());
+        let spool = folder.path().join("spool");
+        Self { folder, capture: path, truth, store, spool }
+    }
+
+    fn command(&self, program: &mut Command) {
+        program.args(["replay", "--quiet", "--workers", "2", "--store", &self.store, "--spool"]);
+        program.arg(&self.spool).arg(&self.capture);
+    }
+
+    fn replay(&self) -> &Self {
+        let mut command = ringtap();
+        self.command(&mut command);
+        run(&mut command).well();
+        self
+    }
+
+    fn calls(&self, filters: &[&str]) -> Vec<Value> {
+        let mut command = ringtap();
+        command.args(["calls", "--format", "json", "--store", &self.store]).args(filters);
+        run(&mut command).well().records()
+    }
+
+    /// Call-IDs of the calls that pass the filters, sorted.
+    fn ids(&self, filters: &[&str]) -> Vec<String> {
+        let id = |r: &Value| r["callid"].as_str().unwrap().to_owned();
+        let mut ids: Vec<String> = self.calls(filters).iter().map(id).collect();
+        ids.sort();
+        ids
+    }
+
+    /// The same of the truth.
+    fn true_ids(&self, passes: impl Fn(&CallTruth) -> bool) -> Vec<String> {
+        let calls = self.truth.calls.iter().filter(|call| passes(call));
+        let mut ids: Vec<String> = calls.map(|call| call.call_id.clone()).collect();
+        ids.sort();
+        ids
+    }
+
+    fn pcap(&self, id: &str, name: &str) -> (Said, PathBuf) {
+        let path = self.folder.path().join(name);
+        let mut command = ringtap();
+        command.args(["pcap", id, "--store", &self.store, "--spool"]).arg(&self.spool);
+        (run(command.arg("-o").arg(&path)), path)
+    }
+}
+
+fn plan() -> Plan {
+    let shares =
+        Shares { busy: 0.2, rejected: 0.2, pcma: 0.5, called_hangs_up: 0.5, ..Shares::default() };
+    let loss = Loss::Independent(0.02);
+    Plan {
+        seed: 31,
+        calls: 12,
+        concurrent: 4,
+        talk_ms: 1500,
+        rtcp_ms: 500,
+        shares,
+        loss,
+        ..Plan::default()
+    }
+}
+
+/// What the generator wrote for a call: SIP, RTP and RTCP.
+fn packets(call: &CallTruth) -> [u64; 3] {
+    let rtp = call.streams.iter().map(|s| s.received + s.duplicate).sum();
+    [call.sip_messages, rtp, call.streams.iter().map(|s| s.rtcp).sum()]
+}
+
+/// Times and frames of a classic little-endian capture file, stamps in its own units.
+fn classic(path: &Path) -> Vec<(u64, Vec<u8>)> {
+    let bytes = fs::read(path).unwrap();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let second = match word(0) {
+        0xa1b2_c3d4 => 1_000_000,
+        0xa1b2_3c4d => 1_000_000_000,
+        other => panic!("{other:x}"),
+    };
+    let (mut frames, mut at) = (Vec::new(), 24);
+    while at < bytes.len() {
+        let length = word(at + 8) as usize;
+        let ts = u64::from(word(at)) * second + u64::from(word(at + 4));
+        frames.push((ts, bytes[at + 16..at + 16 + length].to_vec()));
+        at += 16 + length;
+    }
+    frames
+}
+
+#[test]
+fn every_filter_finds_its_calls_and_no_others() {
+    let kept = Kept::new(&plan());
+    kept.replay();
+    assert_eq!(kept.ids(&[]), kept.true_ids(|_| true));
+    let first = &kept.truth.calls[0];
+    let caller = first.caller.as_str();
+    assert_eq!(kept.ids(&["--caller", caller]), kept.true_ids(|c| c.caller.starts_with(caller)));
+    let called = first.called.as_str();
+    assert_eq!(kept.ids(&["--called", called]), kept.true_ids(|c| c.called.starts_with(called)));
+    for response in [200u16, 486, 404] {
+        let found = kept.ids(&["--response", &response.to_string()]);
+        assert!(!found.is_empty(), "the plan has calls with {response}");
+        assert_eq!(found, kept.true_ids(|c| c.response == response));
+    }
+    for codec in ["PCMU", "PCMA"] {
+        let with = |c: &CallTruth| c.streams.iter().any(|s| s.codec == codec && s.received > 2);
+        assert_eq!(kept.ids(&["--codec", codec]), kept.true_ids(with));
+    }
+    let ip = first.caller_addr.ip().to_string();
+    let there =
+        |c: &CallTruth| [c.caller_addr.ip(), c.called_addr.ip()].contains(&first.caller_addr.ip());
+    assert_eq!(kept.ids(&["--ip", &ip]), kept.true_ids(there));
+    assert_eq!(kept.ids(&["--ip", "192.0.2.0/24"]), [""; 0]);
+    let agent = &first.caller_agent;
+    assert_eq!(kept.ids(&["--agent", agent]), kept.true_ids(|c| c.caller_agent == *agent));
+    let middle = kept.truth.calls[6].invite_ns / 1_000_000_000;
+    let since = kept.ids(&["--since", &middle.to_string()]);
+    assert_eq!(since, kept.true_ids(|c| c.invite_ns >= middle * 1_000_000_000));
+    let until = kept.ids(&["--until", &middle.to_string()]);
+    assert_eq!(until, kept.true_ids(|c| c.invite_ns < middle * 1_000_000_000));
+    let mos = |r: &Value| r["mos_min_mult10"].as_u64().is_some_and(|mos| mos < 41);
+    let low: usize = kept.calls(&[]).iter().filter(|r| mos(r)).count();
+    assert_eq!(kept.ids(&["--mos-below", "4.1"]).len(), low);
+    assert_eq!(kept.ids(&["--sensor", "77"]), [""; 0]);
+    assert_eq!(kept.calls(&["--limit", "3"]).len(), 3);
+}
+
+#[test]
+fn one_call_is_shown_by_either_name() {
+    let kept = Kept::new(&plan());
+    kept.replay();
+    let record = &kept.calls(&["--response", "200"])[0];
+    let (id, callid) = (record["ID"].as_str().unwrap(), record["callid"].as_str().unwrap());
+    let show = |name: &str| run(ringtap().args(["call", name, "--store", &kept.store])).well().out;
+    let shown = show(id);
+    assert_eq!(shown, show(callid));
+    for word in [callid, "INVITE", "200 OK", "BYE"] {
+        assert!(shown.contains(word), "{word} is not in {shown}");
+    }
+}
+
+#[test]
+fn a_calls_packets_come_out_whole_and_in_order() {
+    let kept = Kept::new(&plan());
+    kept.replay();
+    let ids: HashMap<String, String> = kept
+        .calls(&[])
+        .iter()
+        .map(|r| (r["callid"].as_str().unwrap().into(), r["ID"].as_str().unwrap().into()))
+        .collect();
+    let given = classic(&kept.capture);
+    for call in &kept.truth.calls {
+        let wanted = packets(call);
+        let total: u64 = wanted.iter().sum();
+        let (said, by_callid) = kept.pcap(&call.call_id, "one.pcap");
+        said.well();
+        let frames = classic(&by_callid);
+        assert_eq!(frames.len() as u64, total, "{} {wanted:?}", call.call_id);
+        assert!(frames.is_sorted_by_key(|(ts, _)| *ts), "{}", call.call_id);
+        for (_, frame) in &frames {
+            assert!(given.iter().any(|(_, other)| other == frame), "a frame that nobody sent");
+        }
+        let (said, by_id) = kept.pcap(&ids[&call.call_id], "two.pcapng");
+        said.well();
+        assert_eq!(&fs::read(&by_id).unwrap()[..4], &[0x0a, 0x0d, 0x0d, 0x0a]);
+        tshark_agrees(&by_id, total);
+    }
+}
+
+fn tshark_agrees(path: &Path, total: u64) {
+    let Ok(output) = Command::new("tshark")
+        .arg("-r")
+        .arg(path)
+        .args(["-T", "fields", "-e", "frame.number"])
+        .output()
+    else {
+        println!("skipped: no tshark");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count() as u64, total);
+}
+
+#[test]
+fn wrong_names_get_one_line() {
+    let kept = Kept::new(&Plan { calls: 1, ..plan() });
+    kept.replay();
+    let (said, path) = kept.pcap("nobody@nowhere", "none.pcap");
+    said.one_line_with("nobody@nowhere");
+    assert!(!path.exists(), "nothing is left behind");
+    run(ringtap().args(["call", "12345", "--store", &kept.store])).one_line_with("12345");
+    let call_id = kept.truth.calls[0].call_id.clone();
+    let absent = format!("sqlite:{}", kept.folder.path().join("absent.db").display());
+    let elsewhere = Kept { store: absent, ..kept };
+    elsewhere.pcap(&call_id, "none.pcap").0.one_line_with("absent.db");
+}
+
+#[test]
+fn a_wrong_spool_gets_one_line() {
+    let kept = Kept::new(&Plan { calls: 1, ..plan() });
+    kept.replay();
+    let spool = kept.folder.path().join("elsewhere");
+    let call_id = kept.truth.calls[0].call_id.clone();
+    let kept = Kept { spool, ..kept };
+    let (said, path) = kept.pcap(&call_id, "none.pcap");
+    said.one_line_with("elsewhere");
+    assert!(!path.exists());
+}
+
+/// Killed in the middle, whatever it was doing: the store is sound, the spool opens, and the
+/// next run goes on in both.
+#[test]
+fn a_killed_replay_leaves_a_sound_store_and_spool() {
+    let plan = Plan { calls: 150, concurrent: 30, talk_ms: 4000, ..plan() };
+    let kept = Kept::new(&plan);
+    let mut command = Command::new(RINGTAP);
+    kept.command(&mut command);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    // Killed as soon as something is in the spool.
+    while child.try_wait().unwrap().is_none() && !has_a_segment(&kept.spool) {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "it was killed before its end");
+    check_integrity(&kept.store);
+    kept.replay();
+    check_integrity(&kept.store);
+    let calls = kept.calls(&[]);
+    assert!(calls.len() >= kept.truth.calls.len());
+    let last = kept.truth.calls.last().unwrap();
+    let (said, path) = kept.pcap(&last.call_id, "last.pcap");
+    said.well();
+    assert!(classic(&path).len() as u64 >= packets(last).iter().sum());
+}
+
+fn has_a_segment(spool: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(spool) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            has_a_segment(&path)
+        } else {
+            path.metadata().is_ok_and(|m| m.len() > 0)
+        }
+    })
+}
+
+fn check_integrity(store: &str) {
+    let path = store.strip_prefix("sqlite:").unwrap();
+    if !Path::new(path).exists() {
+        return;
+    }
+    let Ok(output) = Command::new("sqlite3").args([path, "PRAGMA integrity_check"]).output() else {
+        println!("skipped: no sqlite3");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok");
+}
