@@ -21,7 +21,7 @@ use lab::{Kind, Lab, SENDS};
 use sender::Sender;
 
 const ROUNDS: usize = 3;
-const SECONDS: f64 = 1.5;
+const SECONDS: f64 = 1.0;
 const QUICK_SECONDS: f64 = 0.3;
 /// Before it is measured, a receiver meets its streams and its memory.
 const WARM_UP: Duration = Duration::from_millis(400);
@@ -29,7 +29,7 @@ const WARM_UP_PPS: f64 = 100_000.0;
 /// After the last frame, so that all have been taken.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Offered rates; `None`: as many as the sender can.
-const RATES: [Option<f64>; 3] = [Some(500_000.0), Some(1_000_000.0), None];
+const RATES: [Option<f64>; 4] = [Some(250_000.0), Some(500_000.0), Some(1_000_000.0), None];
 const QUICK_RATES: [Option<f64>; 1] = [Some(200_000.0)];
 
 /// Frames of 214 bytes, with what Ethernet adds to each, that fill 10 Gbit/s.

@@ -2,9 +2,10 @@
 //! and carries out its redirects (PROG_TEST_RUN with live frames).
 //!
 //! The program is the pace: it looks at the clock and drops the frame when none is due, else it
-//! writes port, sequence number, timestamp and SSRC for the next one and redirects it. So frames
-//! are evenly spaced, no two are alike, and streams look like real ones whose packets are
-//! shorter than 20 ms: their timestamps advance by the time between packets.
+//! writes port, sequence number, timestamp and SSRC for the next one and redirects it. Frames
+//! come in short bursts, as from a network card that moderates its interrupts. No two are alike,
+//! and streams look like real ones whose packets are shorter than 20 ms: their timestamps advance
+//! by the time between packets.
 #![expect(unsafe_code, reason = "bpf(2) takes addresses")]
 
 use std::io;
@@ -31,6 +32,8 @@ const AT_SSRC: i16 = 50;
 /// Runs of the program in one call: a few tenths of a second. The kernel needs some ten
 /// milliseconds to get ready for each call.
 const REPEAT: u32 = 4_000_000;
+/// Frames in a burst.
+const BURST: i32 = 32;
 /// Frames between two looks of the kernel at its queues.
 const BATCH: u32 = 64;
 /// G.711's clock.
@@ -56,6 +59,8 @@ struct Shared {
     interval_ns: u64,
     sent: u64,
     timestamp_step: u64,
+    /// Frames of the burst that are still to come.
+    left: u64,
 }
 
 /// The program, loaded.
@@ -98,7 +103,7 @@ impl Sender {
         let mut shared = self.shared()?;
         let before = shared.sent;
         let pace = pace_pps.unwrap_or(2e6);
-        shared.interval_ns = pace_pps.map_or(0, |pps| (1e9 / pps) as u64);
+        shared.interval_ns = pace_pps.map_or(0, |pps| (f64::from(BURST) * 1e9 / pps) as u64);
         shared.timestamp_step = ((TICKS_PER_S * f64::from(STREAMS) / pace) as u64).max(1);
         self.set(&shared)?;
         let begin = Instant::now();
@@ -160,8 +165,11 @@ fn program(map: i32, interface: i32) -> Vec<u64> {
     let mut code = Assembler::default();
     code.copy(context, R(1));
     code.map_value(shared, map);
+    code.load(Width::U64, R(1), shared, 32);
+    code.set(R(2), 0);
+    code.jump_if_greater(R(1), R(2), "due");
     code.call(KTIME_GET_NS);
-    // Is a frame due? Who lags by more than 100 µs does not make up for it.
+    // Is a burst due? Who lags by more than 100 µs does not make up for it.
     code.load(Width::U64, R(1), shared, 0);
     code.jump_if_less(R(0), R(1), "drop");
     code.load(Width::U64, R(2), shared, 8);
@@ -171,6 +179,10 @@ fn program(map: i32, interface: i32) -> Vec<u64> {
     code.copy(R(1), R(0));
     code.here("on time");
     code.store(Width::U64, shared, 0, R(1));
+    code.set(R(1), BURST);
+    code.here("due");
+    code.add(R(1), -1);
+    code.store(Width::U64, shared, 32, R(1));
     code.load(Width::U32, data, context, 0);
     code.load(Width::U32, end, context, 4);
     code.copy(R(1), data);
