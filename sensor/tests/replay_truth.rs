@@ -244,7 +244,6 @@ fn everything_at_once() {
         vlans: vec![100],
         wrap: true,
         reuse_ports: true,
-        ssrc_reuse: true,
         calls: 40,
         concurrent: 8,
         talk_ms: 2000,

@@ -13,10 +13,10 @@ use ringtap_testkit::traffic::{self, Plan, Truth};
 use serde_json::Value;
 
 /// The built sensor.
-pub const RINGTAP: &str = env!("CARGO_BIN_EXE_ringtap");
+pub(crate) const RINGTAP: &str = env!("CARGO_BIN_EXE_ringtap");
 
 /// The sensor's command line; one that hangs is killed after a minute (exit code 137).
-pub fn ringtap() -> Command {
+pub(crate) fn ringtap() -> Command {
     let mut command = Command::new("timeout");
     command.args(["--signal=KILL", "60", RINGTAP]);
     command.env("RINGTAP_LOG", "warn").stdin(Stdio::null());
@@ -25,28 +25,28 @@ pub fn ringtap() -> Command {
 
 /// A program's end: its exit code and what it said.
 #[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
     /// Records, one JSON object a line.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
     /// Exit 0 is demanded; what was said otherwise is shown.
     #[track_caller]
-    pub fn well(self) -> Self {
+    pub(crate) fn well(self) -> Self {
         assert_eq!(self.code, 0, "{}", self.err);
         self
     }
 
     /// Exit 1 with one clear line that holds `word` is demanded.
     #[track_caller]
-    pub fn one_line_with(&self, word: &str) {
+    pub(crate) fn one_line_with(&self, word: &str) {
         assert_eq!(self.code, 1, "{self:?}");
         assert_eq!(self.err.lines().count(), 1, "{}", self.err);
         assert!(self.err.contains(word), "{word:?} is not in {:?}", self.err);
@@ -56,12 +56,12 @@ impl Said {
 
 /// Runs to the end.
 #[track_caller]
-pub fn run(command: &mut Command) -> Said {
+pub(crate) fn run(command: &mut Command) -> Said {
     said(command.output().expect("the sensor starts"))
 }
 
 /// What a finished program said.
-pub fn said(output: Output) -> Said {
+pub(crate) fn said(output: Output) -> Said {
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).expect("text"),
@@ -70,7 +70,7 @@ pub fn said(output: Output) -> Said {
 }
 
 /// Writes the plan's traffic to a file of this kind and gives the truth about it.
-pub fn capture(path: &Path, plan: &Plan, options: pcap::Options) -> Truth {
+pub(crate) fn capture(path: &Path, plan: &Plan, options: pcap::Options) -> Truth {
     let file = BufWriter::new(File::create(path).expect("a new file"));
     let mut writer = pcap::Writer::new(file, options).expect("a header");
     let truth = traffic::generate(plan, &mut writer).expect("frames");
@@ -80,7 +80,7 @@ pub fn capture(path: &Path, plan: &Plan, options: pcap::Options) -> Truth {
 
 /// `replay --format json` of files with so many workers; the ledger beside it.
 #[track_caller]
-pub fn replay(files: &[&Path], workers: u16) -> (Said, Value) {
+pub(crate) fn replay(files: &[&Path], workers: u16) -> (Said, Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let stats = folder.path().join("stats.json");
     let mut command = ringtap();
@@ -93,13 +93,13 @@ pub fn replay(files: &[&Path], workers: u16) -> (Said, Value) {
 
 /// A number of the ledger, by JSON pointer.
 #[track_caller]
-pub fn number(value: &Value, pointer: &str) -> u64 {
+pub(crate) fn number(value: &Value, pointer: &str) -> u64 {
     let found = value.pointer(pointer).and_then(Value::as_u64);
     found.unwrap_or_else(|| panic!("no number at {pointer} in {value:#}"))
 }
 
 /// The folder of real captures, if it is here.
-pub fn real_captures() -> Option<PathBuf> {
+pub(crate) fn real_captures() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
     if folder.is_dir() {
         return Some(folder);

@@ -234,6 +234,9 @@ impl Calls {
 
     fn close(&mut self, key: CallKey, why: Why, clock_ns: u64, events: &mut Vec<Event>) {
         let Some(call) = self.calls.remove(&key) else { return };
+        if self.calls.is_empty() {
+            self.timers.clear();
+        }
         let (from_tag, invite_cseq) = call.identity();
         let closed = Closed { clock_ns, from_tag, invite_cseq };
         self.counters.recent_forgotten += u64::from(self.recent.push(key, closed));
