@@ -13,8 +13,23 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if ringtap::command::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ringtap: {error:#}");
+            eprintln!("ringtap: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What went wrong and why, in one line. Causes that a message already contains are not said
+/// twice.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
 }

@@ -111,6 +111,9 @@ impl Show for Table {
     }
 
     fn end(&mut self) -> io::Result<()> {
+        if self.calls.is_empty() && self.streams.is_empty() {
+            return Ok(());
+        }
         let mut out: BufWriter<StdoutLock<'_>> = BufWriter::new(io::stdout().lock());
         query::calls_table(&self.calls, &mut out)?;
         if !self.streams.is_empty() {

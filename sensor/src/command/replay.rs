@@ -42,6 +42,9 @@ pub(super) fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.format == crate::cli::Format::Table && !args.quiet {
+        if done.written.records == 0 {
+            eprintln!("no calls and no RTP streams");
+        }
         let _ = std::io::stderr().write_all(render(&ledger).as_bytes());
     }
     if let Some(error) = done.written.error {

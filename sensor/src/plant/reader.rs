@@ -9,12 +9,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use ringtap_capture::Frame;
 use ringtap_capture::pcap_file::{Block, FileError, Reader};
 
 use crate::worker::LAG_TICKS;
+use crate::worker::exchange::Progress;
 use crate::worker::decode::flow_hash;
 
 /// Packet time that one tick spans at most.
@@ -22,6 +24,9 @@ pub const TICK_NS: u64 = 20_000_000;
 
 /// Loads on their way at most: what bounds the memory of a replay.
 pub const LOADS_MAX: usize = 6;
+
+/// How often a reader that waits for its workers looks whether they live.
+const FAILURE_WATCH: Duration = Duration::from_millis(100);
 
 /// Empty ticks after which everything that a tick caused has arrived everywhere.
 const SETTLE_TICKS: usize = 2 * LAG_TICKS as usize + 1;
@@ -69,6 +74,7 @@ pub struct Reading {
     files: Vec<PathBuf>,
     workers: usize,
     free: Receiver<Load>,
+    progress: Arc<Progress>,
     out: Vec<Sender<Arc<Load>>>,
     passed: Arc<Passed>,
     number: u64,
@@ -89,6 +95,7 @@ impl Reading {
     pub fn new(
         files: Vec<PathBuf>,
         free: Receiver<Load>,
+        progress: Arc<Progress>,
         out: Vec<Sender<Arc<Load>>>,
         passed: Arc<Passed>,
     ) -> Self {
@@ -96,6 +103,7 @@ impl Reading {
             files,
             workers: out.len(),
             free,
+            progress,
             out,
             passed,
             number: 0,
@@ -145,16 +153,26 @@ impl Reading {
 
     /// A load to fill; one that came back if there is one.
     fn empty_load(&mut self) -> Load {
-        // The channel was filled with all loads at the start: it only fails when the workers are
-        // gone, and then a load of our own goes nowhere either.
         let spare = self.spare.take();
-        let mut load = spare.unwrap_or_else(|| self.free.recv().unwrap_or_default());
+        let mut load = spare.unwrap_or_else(|| self.returned());
         load.ticks.clear();
         load.ends.clear();
         load.block.clear();
         load.shares.resize_with(if self.workers > 1 { self.workers } else { 0 }, Vec::new);
         load.shares.iter_mut().for_each(Vec::clear);
         load
+    }
+
+    /// Waits for a load that the workers have done with. When a worker has died, loads are lost
+    /// with it: then a new one is made, which goes nowhere either.
+    fn returned(&self) -> Load {
+        loop {
+            match self.free.recv_timeout(FAILURE_WATCH) {
+                Ok(load) => return load,
+                Err(RecvTimeoutError::Timeout) if !self.progress.failed() => {}
+                Err(_) => return Load::default(),
+            }
+        }
     }
 
     fn cut(&mut self, load: &mut Load) {

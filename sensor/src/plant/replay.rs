@@ -51,7 +51,7 @@ pub fn replay(
     let (threads, out) = start_workers(workers, &free, &progress)?;
     drop(free);
     let passed = Arc::new(Passed::default());
-    let reading = Reading::new(files, empty, out, Arc::clone(&passed));
+    let reading = Reading::new(files, empty, Arc::clone(&progress), out, Arc::clone(&passed));
     let reader = std::thread::Builder::new()
         .name("reader".into())
         .spawn(move || reading.run())
