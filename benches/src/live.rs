@@ -1,14 +1,18 @@
-//! A mirror port: five receivers side by side, at the same offered rates, in a private namespace.
+//! A mirror port: receivers side by side, at the same offered rates, in a private namespace.
 //!
 //! One processor sends live frames (`sender`), another receives (`lab`). All frames arrive on
-//! queue 0, since live frames do not choose another; so this is the work of one worker. What is
-//! told is frames given to the application per processor second of everything that received
-//! them, kernel and application, and how many of those offered never reached it.
+//! queue 0, since live frames do not choose another; so this is the work of one worker. AF_XDP
+//! receivers are measured twice. With busy-poll one thread does the kernel's work and the
+//! application's and never sleeps, so what counts is how many frames a second it takes when more
+//! are offered. With a thread of the kernel (`threaded`), beside which TPACKET_V3 and libpcap can
+//! stand, it is frames per processor second of everything that received them.
 
 mod assembler;
 mod lab;
 mod sender;
+mod tables;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -16,11 +20,11 @@ use serde_json::{Value, json};
 
 use crate::AllArgs;
 use crate::median::{median, packets};
-use crate::sys;
-use lab::{Kind, Lab, SENDS};
+use crate::{stop, sys};
+use lab::{Kind, Lab, Poll, SENDS};
 use sender::Sender;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const SECONDS: f64 = 1.0;
 const QUICK_SECONDS: f64 = 0.3;
 /// Before it is measured, a receiver meets its streams and its memory.
@@ -29,19 +33,21 @@ const WARM_UP_PPS: f64 = 100_000.0;
 /// After the last frame, so that all have been taken.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Offered rates; `None`: as many as the sender can.
-const RATES: [Option<f64>; 4] = [Some(250_000.0), Some(500_000.0), Some(1_000_000.0), None];
+const BUSY_RATES: [Option<f64>; 4] = [Some(500_000.0), Some(1_000_000.0), Some(2_000_000.0), None];
+const THREADED_RATES: [Option<f64>; 3] = [Some(500_000.0), Some(1_000_000.0), None];
 const QUICK_RATES: [Option<f64>; 1] = [Some(200_000.0)];
+/// The spool of a few seconds.
+const PAGE_CACHE_BYTES: usize = 1 << 30;
 
-/// Frames of 214 bytes, with what Ethernet adds to each, that fill 10 Gbit/s.
-const TEN_GIGABIT_PPS: f64 = 5.25e6;
+const BARE: (&str, Kind) = ("AF_XDP, receive and drop, bare program", Kind::Bare);
+const XDP: (&str, Kind) = ("AF_XDP, receive and drop", Kind::Xdp);
+const RECORDS: (&str, Kind) = ("ringtap, records", Kind::Ringtap { spool: false });
+const SPOOL: (&str, Kind) = ("ringtap, records and full spool", Kind::Ringtap { spool: true });
+const PACKET: (&str, Kind) = ("TPACKET_V3, receive and drop", Kind::Packet);
+const LIBPCAP: (&str, Kind) = ("libpcap, receive and drop", Kind::Libpcap);
 
-const RECEIVERS: [(&str, Kind); 5] = [
-    ("AF_XDP, receive and drop", Kind::Drop("xdp")),
-    ("ringtap, records", Kind::Ringtap { spool: false }),
-    ("ringtap, records and full spool", Kind::Ringtap { spool: true }),
-    ("TPACKET_V3, receive and drop", Kind::Drop("packet")),
-    ("libpcap, receive and drop", Kind::Drop("libpcap")),
-];
+const BUSY: &[(&str, Kind)] = &[BARE, XDP, RECORDS, SPOOL];
+const THREADED: &[(&str, Kind)] = &[BARE, XDP, RECORDS, SPOOL, PACKET, LIBPCAP];
 
 /// One receiver at one rate, once.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +62,7 @@ struct Run {
 struct Line {
     name: &'static str,
     kind: Kind,
+    poll: Poll,
     offered: Option<f64>,
     runs: Vec<Run>,
 }
@@ -66,35 +73,58 @@ pub(crate) fn run(arguments: &AllArgs) -> anyhow::Result<(Value, String)> {
     ensure!(processors >= 2, "sending and receiving want a processor each");
     ringtap_testkit::netns::sweep()?;
     let quick = arguments.quick;
-    let rates = if quick { QUICK_RATES.to_vec() } else { RATES.to_vec() };
-    let rounds = if quick { 1 } else { ROUNDS };
+    let rounds = arguments.rounds.unwrap_or(if quick { 1 } else { ROUNDS });
     let time = Duration::from_secs_f64(if quick { QUICK_SECONDS } else { SECONDS });
     let mut lines = Vec::new();
-    for offered in rates {
-        let line = |(name, kind)| Line { name, kind, offered, runs: Vec::new() };
-        lines.extend(RECEIVERS.map(line));
+    let mut add = |poll, rates: &[Option<f64>], receivers: &[(&'static str, Kind)]| {
+        for &offered in rates {
+            let line = |&(name, kind)| Line { name, kind, poll, offered, runs: Vec::new() };
+            lines.extend(receivers.iter().map(line));
+        }
+    };
+    if std::env::var_os("NO_BUSY").is_none() { add(Poll::Busy, if quick { &QUICK_RATES } else { &BUSY_RATES }, BUSY); }
+    add(Poll::Threaded, if quick { &QUICK_RATES } else { &THREADED_RATES }, THREADED);
+    if !quick {
+        warm_page_cache(&arguments.scratch)?;
     }
     for round in 0..rounds {
         for line in &mut lines {
+            stop::check()?;
             let rate = line.offered.map_or("full".to_owned(), packets);
-            eprintln!("live: round {} of {rounds}, {rate}, {}", round + 1, line.name);
-            let run = measure(arguments, line.kind, line.offered, time)
+            let run = measure(arguments, (line.kind, line.poll), line.offered, time)
                 .with_context(|| format!("{} at {rate}", line.name))?;
+            eprintln!(
+                "live: round {} of {rounds}, {rate}, {:?}, {}: {} of {} in {:.3} CPU-s",
+                round + 1,
+                line.poll,
+                line.name,
+                packets(run.received),
+                packets(run.sent),
+                run.cpu_s
+            );
             line.runs.push(run);
         }
     }
-    Ok((figures(&lines), table(&lines, rounds)))
+    Ok((figures(&lines), tables::all(&lines, rounds)))
+}
+
+/// Lets the kernel have the memory that the spools will take: under a hypervisor the first touch
+/// of memory costs many times the work measured here.
+fn warm_page_cache(scratch: &Path) -> anyhow::Result<()> {
+    let folder = tempfile::Builder::new().prefix("live-").tempdir_in(scratch)?;
+    std::fs::write(folder.path().join("warm"), vec![1_u8; PAGE_CACHE_BYTES])
+        .context("cannot warm the page cache up")
 }
 
 fn measure(
     arguments: &AllArgs,
-    kind: Kind,
+    receiver: (Kind, Poll),
     offered: Option<f64>,
     time: Duration,
 ) -> anyhow::Result<Run> {
     let folder = tempfile::Builder::new().prefix("live-").tempdir_in(&arguments.scratch)?;
     let lab = Lab::new()?;
-    let mut receiver = lab.start(kind, &arguments.ringtap, folder.path())?;
+    let mut running = lab.start(receiver, &arguments.ringtap, folder.path())?;
     // A thread of its own, which alone enters the namespace and is pinned.
     lab.namespace.run(|| {
         sys::pin(0, SENDS)?;
@@ -102,37 +132,45 @@ fn measure(
         let sender = Sender::new(sys::interface_index(&lab.near)?)?;
         sender.send(Some(WARM_UP_PPS), WARM_UP)?;
         std::thread::sleep(SETTLE);
-        let (before, cpu_before) = (receiver.received()?, receiver.cpu_s()?);
+        let (before, cpu_before) = (running.received()?, running.cpu_s()?);
         let begin = std::time::Instant::now();
         let sent = sender.send(offered, time)?;
         let wall_s = begin.elapsed().as_secs_f64();
+        // Who polls is busy after the last frame too.
+        let cpu_at_once = running.cpu_s()?;
         std::thread::sleep(SETTLE);
-        let cpu_s = receiver.cpu_s()? - cpu_before;
-        let received = receiver.received()? - before;
+        let cpu_late = running.cpu_s()?;
+        let cpu_s = if receiver.1 == Poll::Busy { cpu_at_once } else { cpu_late } - cpu_before;
+        let received = running.received()? - before;
         Ok(Run { sent: sent as f64, received: received as f64, cpu_s, wall_s })
     })?
 }
 
 impl Line {
-    fn middle(&self, what: impl Fn(&Run) -> f64) -> f64 {
-        median(self.runs.iter().map(what).collect())
+    fn each(&self, what: impl Fn(&Run) -> f64) -> Vec<f64> {
+        self.runs.iter().map(what).collect()
     }
 
-    fn rate(&self) -> f64 {
-        self.middle(|run| run.received / run.cpu_s)
+    fn rates(&self) -> Vec<f64> {
+        self.each(|run| run.received / run.cpu_s)
     }
 
-    fn loss(&self) -> f64 {
-        self.middle(|run| 1.0 - run.received / run.sent)
+    fn losses(&self) -> Vec<f64> {
+        self.each(|run| (1.0 - run.received / run.sent).max(0.0))
     }
 
-    /// Against receive-and-drop by AF_XDP at the same offered rate, round by round.
-    fn ratio(&self, lines: &[Line]) -> f64 {
-        let base = lines
-            .iter()
-            .find(|line| line.offered == self.offered && line.kind == Kind::Drop("xdp"));
-        let pairs = base.into_iter().flat_map(|base| self.runs.iter().zip(&base.runs));
-        median(pairs.map(|(a, b)| (a.received / a.cpu_s) / (b.received / b.cpu_s)).collect())
+    /// Against another line, round by round.
+    fn ratios_to(&self, base: &Line) -> Vec<f64> {
+        let pairs = self.runs.iter().zip(&base.runs);
+        pairs.map(|(a, b)| (a.received / a.cpu_s) / (b.received / b.cpu_s)).collect()
+    }
+
+    /// Against receive-and-drop by AF_XDP under the same conditions.
+    fn ratios(&self, lines: &[Line]) -> Vec<f64> {
+        let same = |line: &&Line| {
+            line.offered == self.offered && line.poll == self.poll && line.kind == Kind::Xdp
+        };
+        lines.iter().find(same).map(|base| self.ratios_to(base)).unwrap_or_default()
     }
 }
 
@@ -140,55 +178,16 @@ fn figures(lines: &[Line]) -> Value {
     let one = |line: &Line| {
         json!({
             "receiver": line.name,
+            "kernel_work": if line.poll == Poll::Busy { "busy-poll" } else { "threaded NAPI" },
             "offered_pps": line.offered,
-            "sent_pps": line.middle(|run| run.sent / run.wall_s),
-            "packets_per_cpu_s": line.rate(),
-            "packets_per_cpu_s_all": line.runs.iter().map(|r| r.received / r.cpu_s)
-                .collect::<Vec<_>>(),
-            "of_af_xdp": line.ratio(lines),
-            "loss": line.loss(),
+            "sent_pps": median(line.each(|run| run.sent / run.wall_s)),
+            "packets_per_cpu_s": median(line.rates()),
+            "packets_per_cpu_s_all": line.rates(),
+            "of_af_xdp": median(line.ratios(lines)),
+            "of_af_xdp_all": line.ratios(lines),
+            "loss": median(line.losses()),
+            "loss_all": line.losses(),
         })
     };
     Value::Array(lines.iter().map(one).collect())
-}
-
-fn table(lines: &[Line], rounds: usize) -> String {
-    let mut text = format!(
-        "### Live, over veth\n\n{} streams of G.711, 214 bytes a frame, all on queue 0; one \
-         processor sends, one receives (kernel and application together); median of {rounds}.\n\n\
-         | offered a second | receiver | packets per receive CPU-second | of AF_XDP | lost |\n\
-         |---|---|---|---|---|\n",
-        sender::STREAMS
-    );
-    for line in lines {
-        let sent = packets(line.middle(|run| run.sent / run.wall_s));
-        let note = if line.offered.is_none() { " (full)" } else { "" };
-        text += &format!(
-            "| {sent}{note} | {} | {} | {:.0} % | {:.2} % |\n",
-            line.name,
-            packets(line.rate()),
-            line.ratio(lines) * 100.0,
-            line.loss().max(0.0) * 100.0
-        );
-    }
-    for name in ["ringtap, records", "ringtap, records and full spool"] {
-        text += &extrapolated(lines, name);
-    }
-    text + "\n"
-}
-
-/// What the best measured figure without loss to speak of would mean at ten gigabits.
-fn extrapolated(lines: &[Line], name: &str) -> String {
-    let sound = |line: &&Line| line.name == name && line.loss() < 0.01;
-    let best = lines.iter().filter(sound).map(Line::rate).fold(0.0, f64::max);
-    if best == 0.0 {
-        return format!("\nNo rate without loss was measured for \"{name}\".\n");
-    }
-    format!(
-        "\nExtrapolated, not measured: 10 Gbit/s of G.711 ({} frames a second, {} calls in both \
-         directions) would take {:.1} processors for \"{name}\", if queues spread it evenly.\n",
-        packets(TEN_GIGABIT_PPS),
-        packets(TEN_GIGABIT_PPS / 100.0),
-        TEN_GIGABIT_PPS / best
-    )
 }

@@ -11,6 +11,7 @@ mod median;
 mod offline;
 mod receive;
 mod stages;
+mod stop;
 mod sys;
 
 use std::path::PathBuf;
@@ -53,6 +54,9 @@ struct AllArgs {
     /// One short round of everything
     #[arg(long)]
     quick: bool,
+    /// Rounds of the live part
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Parts to run, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "offline,live,stages")]
     parts: Vec<String>,
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
 }
 
 fn all(arguments: &AllArgs) -> anyhow::Result<()> {
+    stop::listen()?;
     let before = machine::load();
     let wanted = |part: &str| arguments.parts.iter().any(|one| one == part);
     let (mut figures, mut text) = (serde_json::Map::new(), String::new());

@@ -13,8 +13,8 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::AllArgs;
-use crate::median::{median, packets};
-use crate::sys;
+use crate::median::{median, packets, spread};
+use crate::{stop, sys};
 
 /// How often memory is looked at.
 const SAMPLE: Duration = Duration::from_millis(2);
@@ -91,8 +91,8 @@ fn replay(arguments: &AllArgs, case: &Case, folder: &Path) -> anyhow::Result<Run
     command.arg(&arguments.capture).stdin(Stdio::null()).stdout(Stdio::null());
     command.env("RINGTAP_LOG", "error");
     let begin = Instant::now();
-    let child = command.spawn().context("cannot start ringtap")?;
-    let (ended, anonymous_mb) = watch(&child)?;
+    let mut child = command.spawn().context("cannot start ringtap")?;
+    let (ended, anonymous_mb) = watch(&mut child)?;
     let wall_s = begin.elapsed().as_secs_f64();
     if !ended.success {
         bail!("ringtap replay failed");
@@ -105,10 +105,15 @@ fn replay(arguments: &AllArgs, case: &Case, folder: &Path) -> anyhow::Result<Run
 }
 
 /// Waits for a child; its most anonymous memory, MB.
-fn watch(child: &Child) -> anyhow::Result<(sys::Ended, f64)> {
+fn watch(child: &mut Child) -> anyhow::Result<(sys::Ended, f64)> {
     let status = format!("/proc/{}/status", child.id());
     let mut most_kib = 0.0_f64;
     loop {
+        if let Err(stopped) = stop::check() {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(stopped);
+        }
         if let Some(ended) = sys::reap(child)? {
             return Ok((ended, most_kib * 1024.0 / 1e6));
         }
@@ -164,8 +169,7 @@ fn table(cases: &[Case], rounds: usize) -> String {
     );
     for case in cases {
         let rates: Vec<f64> = case.runs.iter().map(|run| run.packets / run.cpu_s).collect();
-        let worst = rates.iter().copied().fold(f64::INFINITY, f64::min);
-        let best = rates.iter().copied().fold(0.0, f64::max);
+        let (worst, best) = spread(&rates);
         text += &format!(
             "| {} | {} ({} – {}) | {:.0} % | {:.2} | {:.2} | {:.0} MB |\n",
             case.name,

@@ -16,7 +16,7 @@ use ringtap_testkit::packet::rtp::Rtp;
 use serde_json::{Value, json};
 
 use crate::median::median;
-use crate::sys;
+use crate::{stop, sys};
 
 /// Runs of a frame that is the same each time.
 const REPEAT: u32 = 500_000;
@@ -68,6 +68,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<(Value, String)> {
         None => stages.push((name, vec![ns])),
     };
     for round in 0..rounds {
+        stop::check()?;
         eprintln!("stages: round {} of {rounds}", round + 1);
         add("drop what is not IP", plain.ns(&call.arp, repeat)?);
         add("parse, and drop by port", plain.ns(&call.other, repeat)?);

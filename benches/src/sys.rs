@@ -65,6 +65,12 @@ pub(crate) fn prefer(task: u32) -> io::Result<()> {
     checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, task, NICENESS) }).map(drop)
 }
 
+/// Puts a task behind others that want its processor.
+pub(crate) fn defer(task: u32) -> io::Result<()> {
+    // SAFETY: three integers.
+    checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, task, 19) }).map(drop)
+}
+
 /// Turns generic receive offload on, with which a veth interface has NAPI instances. Works in the
 /// caller's network namespace.
 pub(crate) fn turn_gro_on(interface: &str) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! Wrong configurations and wrong usage: one line that says where and what to do, and an exit
 //! code that scripts can go by.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[expect(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::fs;

@@ -1,7 +1,9 @@
 //! Records go into the store and come out by every filter; packets go into the spool and come
 //! out as one call's capture file, all of them and in order of time. Neither breaks when the
 //! process is killed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[expect(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::collections::HashMap;

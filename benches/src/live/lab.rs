@@ -1,9 +1,9 @@
 //! A private namespace with a veth pair, and a receiver in it whose processor time is known.
 //!
-//! The kernel's receive work runs in a thread of its own (threaded NAPI), so that it is not
-//! charged to the sender; that thread and all of the receiver's share one processor, and what
-//! they use is read from the scheduler, in nanoseconds. Interrupts on that processor are in it;
-//! the disk's own kernel threads are not.
+//! Whose work is the kernel's receiving? Either the receiver's own (busy-poll), or that of a
+//! kernel thread (threaded NAPI) which shares one processor with all of the receiver's threads:
+//! never the sender's. What they use is read from the scheduler, in nanoseconds. Interrupts on
+//! that processor are in it; the disk's own kernel threads are not.
 
 use std::fs::{self, read_to_string};
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +15,7 @@ use anyhow::{Context, bail, ensure};
 use ringtap_testkit::netns::Namespace;
 use serde_json::Value;
 
-use crate::sys;
+use crate::{stop, sys};
 
 /// The processor that sends, and the one that receives.
 pub(super) const SENDS: usize = 0;
@@ -26,10 +26,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Who receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// `ringtap-bench receive --by` this.
-    Drop(&'static str),
+    /// AF_XDP behind the kernel program without duplicate table and time stamps.
+    Bare,
+    /// AF_XDP behind the kernel program as ringtap has it.
+    Xdp,
+    /// TPACKET_V3.
+    Packet,
+    /// libpcap.
+    Libpcap,
     /// `ringtap run`.
     Ringtap { spool: bool },
+}
+
+/// Who does the kernel's receive work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Poll {
+    /// The receiver's thread, all the time.
+    Busy,
+    /// A thread of the kernel; the receiver is woken up.
+    Threaded,
 }
 
 /// The namespace.
@@ -62,48 +77,84 @@ impl Lab {
         command
     }
 
-    /// Starts a receiver and puts the kernel's receive work into a thread.
+    /// Starts a receiver and arranges who does the kernel's work for it.
     pub(super) fn start(
         &self,
-        kind: Kind,
+        (kind, poll): (Kind, Poll),
         ringtap: &Path,
         folder: &Path,
     ) -> anyhow::Result<Running> {
+        // With it the interface has NAPI instances before a socket is bound, which is when the
+        // kernel looks whom a socket is to poll; and at all, for packet sockets.
+        self.namespace.run(|| sys::turn_gro_on(&self.far))??;
+        if poll == Poll::Busy {
+            // Else the kernel goes back to interrupts, the sender's here, after each look.
+            self.set("napi_defer_hard_irqs", "2")?;
+            self.set("gro_flush_timeout", "2000000")?;
+        }
         let mut running = match kind {
-            Kind::Drop(by) => {
-                if by != "xdp" {
-                    self.namespace.run(|| sys::turn_gro_on(&self.far))??;
-                }
-                let mut command = self.command(&std::env::current_exe()?);
-                command.args(["receive", "--by", by, "--interface", &self.far]);
-                Running::dropping(command)?
-            }
-            Kind::Ringtap { spool } => {
-                let mut command = self.command(ringtap);
-                command.args(["run", "-i", &self.far, "--capture", "xdp"]);
-                command.arg("--store").arg(format!("sqlite:{}", folder.join("db").display()));
-                let socket = folder.join("status");
-                command.arg("--option").arg(format!("status_socket={}", socket.display()));
-                if spool {
-                    command.arg("--spool").arg(folder.join("spool"));
-                } else {
-                    for option in ["savesip=no", "savertp=no", "savertcp=no"] {
-                        command.args(["--option", option]);
-                    }
-                }
-                Running::ringtap(command, ringtap, socket)?
-            }
+            Kind::Ringtap { spool } => self.ringtap(spool, poll, ringtap, folder)?,
+            _ => self.dropping(kind, poll)?,
         };
-        let threaded = format!("echo 1 > /sys/class/net/{}/threaded", self.far);
-        let mut shell = Command::new("ip");
-        shell.args(["netns", "exec", self.namespace.name(), "sh", "-c", &threaded]);
-        ensure!(shell.status()?.success(), "threaded NAPI cannot be turned on");
-        let task = kernel_thread(&format!("napi/{}-", self.far))
-            .context("the thread of the interface's NAPI is not there")?;
-        sys::pin(task, RECEIVES)?;
-        sys::prefer(task)?;
-        running.kernel_thread = Some(task);
+        if poll == Poll::Threaded {
+            self.set("threaded", "1")?;
+            let task = kernel_thread(&format!("napi/{}-", self.far))
+                .context("the thread of the interface's NAPI is not there")?;
+            sys::pin(task, RECEIVES)?;
+            if std::env::var_os("NAPI_NICE").is_some() { sys::prefer(task)?; } else { sys::defer(task)?; }
+            running.kernel_thread = Some(task);
+        }
         Ok(running)
+    }
+
+    fn dropping(&self, kind: Kind, poll: Poll) -> anyhow::Result<Running> {
+        let by: &[&str] = match kind {
+            Kind::Bare => &["xdp", "--bare"],
+            Kind::Packet => &["packet"],
+            Kind::Libpcap => &["libpcap"],
+            Kind::Xdp | Kind::Ringtap { .. } => &["xdp"],
+        };
+        let mut command = self.command(&std::env::current_exe()?);
+        command.args(["receive", "--interface", &self.far, "--by"]).args(by);
+        if poll == Poll::Busy {
+            command.arg("--busy-poll");
+        }
+        Running::dropping(command)
+    }
+
+    fn ringtap(
+        &self,
+        spool: bool,
+        poll: Poll,
+        ringtap: &Path,
+        folder: &Path,
+    ) -> anyhow::Result<Running> {
+        let mut command = self.command(ringtap);
+        command.args(["run", "-i", &self.far, "--capture", "xdp"]);
+        command.arg("--store").arg(format!("sqlite:{}", folder.join("db").display()));
+        let socket = folder.join("status");
+        command.arg("--option").arg(format!("status_socket={}", socket.display()));
+        command.arg("--option").arg(format!("cpus={RECEIVES}"));
+        if poll == Poll::Busy {
+            command.args(["--option", "busy_poll=yes"]);
+        }
+        if spool {
+            command.arg("--spool").arg(folder.join("spool"));
+        } else {
+            for option in ["savesip=no", "savertp=no", "savertcp=no"] {
+                command.args(["--option", option]);
+            }
+        }
+        Running::ringtap(command, ringtap, socket)
+    }
+
+    /// Sets an attribute of the receiving interface.
+    fn set(&self, attribute: &str, value: &str) -> anyhow::Result<()> {
+        let write = format!("echo {value} > /sys/class/net/{}/{attribute}", self.far);
+        let mut shell = Command::new("ip");
+        shell.args(["netns", "exec", self.namespace.name(), "sh", "-c", &write]);
+        ensure!(shell.status()?.success(), "{attribute} of the interface cannot be set");
+        Ok(())
     }
 }
 
@@ -145,6 +196,7 @@ impl Running {
         while running.received().is_err() {
             ensure!(sys::reap(&running.child)?.is_none(), "ringtap did not start: {command:?}");
             ensure!(begin.elapsed() < PATIENCE, "ringtap does not answer");
+            stop::check()?;
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(running)
@@ -170,14 +222,15 @@ impl Running {
         }
     }
 
-    /// Processor time of the receiver and of the kernel's receive thread so far, s.
+    /// Processor time of the receiver, and of the kernel's receive thread if it has one, so far, s.
     pub(super) fn cpu_s(&self) -> anyhow::Result<f64> {
         let mut ns = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             ns += run_time_ns(&task?.path().join("schedstat"));
         }
-        let kernel = self.kernel_thread.context("no kernel thread")?;
-        ns += run_time_ns(&PathBuf::from(format!("/proc/{kernel}/schedstat")));
+        if let Some(kernel) = self.kernel_thread {
+            ns += run_time_ns(&PathBuf::from(format!("/proc/{kernel}/schedstat")));
+        }
         Ok(ns as f64 / 1e9)
     }
 }

@@ -16,8 +16,8 @@ use ringtap_capture::Frame;
 use ringtap_capture::pcap_file::{Block, FileError, Reader};
 
 use crate::worker::LAG_TICKS;
-use crate::worker::exchange::Progress;
 use crate::worker::decode::flow_hash;
+use crate::worker::exchange::Progress;
 
 /// Packet time that one tick spans at most.
 pub const TICK_NS: u64 = 20_000_000;

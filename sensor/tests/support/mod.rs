@@ -1,7 +1,6 @@
 //! What several tests of the built sensor need: generated captures, and the binary run on them.
 //!
 //! It judges nothing; the tests compare.
-#![expect(dead_code, reason = "each test file uses its own part")]
 
 use std::fs::File;
 use std::io::BufWriter;

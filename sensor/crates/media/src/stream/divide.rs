@@ -2,7 +2,7 @@
 
 use super::report::StreamReport;
 use super::section::Section;
-use super::{GAP_NS, NS_PER_MS, Stream};
+use super::{GAP_NS, NS_PER_MS, Packet, Stream};
 use crate::sequence::Sequence;
 
 /// A natural cut this near to the wanted moment is the place that was meant, ns.
@@ -12,6 +12,12 @@ impl Stream {
     /// All that is known so far.
     #[must_use]
     pub fn report(&self) -> StreamReport {
+        if self.held.is_some() {
+            let mut copy = self.clone();
+            if copy.settle() {
+                return copy.report();
+            }
+        }
         let sections = self.sections();
         let mut report = self.report_of(&sections);
         report.stray += u64::from(self.held.is_some());
@@ -161,12 +167,18 @@ impl Stream {
         }
     }
 
-    /// Everything has left. A packet that was held back since then is the first of what follows.
+    /// Everything has left. A packet that was held back since then, or after a pause not long
+    /// before, is the first of what follows.
     fn vacate_at(&mut self, at_clock_ns: u64, report: &mut StreamReport) {
         let held = self.held.take();
+        let last_clock_ns = self.section.last_clock_ns;
         self.vacate();
+        let follows = |held: &Packet| {
+            let paused = held.clock_ns.saturating_sub(last_clock_ns) > GAP_NS;
+            held.clock_ns + if paused { NEAR_NS } else { 0 } >= at_clock_ns
+        };
         match held {
-            Some(held) if held.clock_ns >= at_clock_ns => {
+            Some(held) if follows(&held) => {
                 self.sequence = Sequence::new(held.seq);
                 self.begin(&held);
             }

@@ -149,6 +149,56 @@ fn the_same_recording_played_again_is_a_new_section() {
     assert_eq!(counts(&stream.report()), [200, 0, 0, 0]);
 }
 
+/// After 0..100 and a pause of 1.5 s: `number` at `at` of what follows, with its own timestamp.
+fn afterwards(number: u32, at: u32) -> Packet {
+    let moment = packet(99, 1500 + u64::from(at) * 20);
+    let timestamp = 99 * 160 - 5_001 + at * 160;
+    Packet { clock_ns: moment.clock_ns, ts_ns: moment.ts_ns, timestamp, ..packet(number, 0) }
+}
+
+#[test]
+fn near_numbers_after_a_pause_can_begin_anew() {
+    // Numbers and timestamps alone could be those of late packets.
+    for first in [40, 98, 99] {
+        let mut stream = numbers(0..100);
+        assert_eq!(stream.push(&afterwards(first, 0)), Pushed::Continues);
+        assert_eq!(stream.push(&afterwards(first + 1, 1)), Pushed::Cut(Cut::Sequence), "{first}");
+        for at in 2..50 {
+            assert_eq!(stream.push(&afterwards(first + at, at)), Pushed::Continues);
+        }
+        let (report, exact) = stream.split(afterwards(0, 0).clock_ns);
+        assert_eq!((counts(&report), exact), ([100, 0, 0, 0], true));
+        assert_eq!(counts(&stream.report()), [50, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_claim_after_the_first_packet_anew_does_not_lose_it() {
+    for claim_ms in [0, 10] {
+        let mut stream = numbers(0..100);
+        stream.push(&afterwards(40, 0));
+        let (report, exact) = stream.split(afterwards(0, 0).clock_ns + claim_ms * MS);
+        assert_eq!((counts(&report), report.stray, exact), ([100, 0, 0, 0], 0, true));
+        for at in 1..50 {
+            stream.push(&afterwards(40 + at, at));
+        }
+        assert_eq!(counts(&stream.report()), [50, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_packet_in_doubt_is_late_when_the_old_numbers_go_on() {
+    let mut stream = numbers((0..40).chain(41..100));
+    stream.push(&afterwards(40, 0));
+    assert_eq!(counts(&stream.report()), [100, 0, 1, 0]);
+    assert_eq!(stream.packets(), 100);
+    stream.push(&afterwards(40, 1));
+    assert_eq!(counts(&stream.report()), [100, 0, 1, 1]);
+    stream.push(&packet(130, 1000));
+    let report = stream.report();
+    assert_eq!((counts(&report), report.stray), ([101, 30, 1, 1], 0));
+}
+
 #[test]
 fn jitter_by_hand() {
     // Transit 0, 16, 16, -16 ms: |D| 16, 0, 32.

@@ -45,11 +45,20 @@ impl Stream {
             return Pushed::Cut(Cut::Gap);
         }
         let role = self.role(packet);
-        let Ok(steps) = u32::try_from(distance) else {
-            return self.behind(packet, u32::from(distance.unsigned_abs()), role, difference_ns);
-        };
-        if steps == 0 {
-            return self.behind(packet, 0, role, difference_ns);
+        let steps = u32::from(distance.unsigned_abs());
+        if distance <= 0 {
+            let paused = elapsed_ns > GAP_NS && !self.agrees(packet, steps, role);
+            if steps >= WINDOW || paused || !self.may_be_late(packet) {
+                return self.far(packet);
+            }
+            return self.behind(packet, steps, role, difference_ns);
+        }
+        if let Some(held) = self.held.filter(|held| self.doubtful(held)) {
+            if confirms(&held, packet) {
+                return self.restart(&held, packet);
+            }
+            self.settle();
+            return self.push(packet);
         }
         let timed = self.tick_ns != 0.0 && matches!(role, Role::Media | Role::Noise);
         let jump = timed && difference_ns.abs() > TIMESTAMP_JUMP_NS;
@@ -120,11 +129,8 @@ impl Stream {
         cut.map_or(Pushed::Continues, Pushed::Cut)
     }
 
-    /// At or behind the highest number: a duplicate, a late packet, or far off.
+    /// At or behind the highest number: a duplicate or a late packet.
     fn behind(&mut self, packet: &Packet, steps: u32, role: Role, difference_ns: f64) -> Pushed {
-        if steps >= WINDOW || !self.may_be_late(packet) {
-            return self.far(packet);
-        }
         let number = self.sequence.highest().wrapping_sub(steps);
         self.open_interval(packet.clock_ns);
         let media = role == Role::Media;
@@ -162,23 +168,62 @@ impl Stream {
         near && packet.clock_ns.saturating_sub(self.top_clock_ns) <= LATE_MAX_NS
     }
 
-    /// A number out of reach is held back until the next packet confirms it.
+    /// Its type and timestamp are those that belong to a number so far behind, as far as the
+    /// usual step can tell.
+    fn agrees(&self, packet: &Packet, steps: u32, role: Role) -> bool {
+        let behind = self.top_ts.wrapping_sub(packet.timestamp);
+        match role {
+            Role::Media => self.step == 0 || behind == steps.wrapping_mul(self.step),
+            Role::Change => false,
+            Role::Event | Role::Noise | Role::Repair => true,
+        }
+    }
+
+    /// A number out of reach, or one from before a pause with which its timestamp does not agree,
+    /// is held back until the next packet tells whether the stream begins anew there.
     fn far(&mut self, packet: &Packet) -> Pushed {
-        if let Some(held) = self.held.take() {
-            let steps = packet.seq.wrapping_sub(held.seq) as i16;
-            let age_ns = packet.clock_ns.saturating_sub(held.clock_ns);
-            let near = steps != 0 && steps.unsigned_abs() <= CONFIRM_STEPS;
-            if near && age_ns <= LATE_MAX_NS {
-                self.finish();
-                self.sequence = Sequence::new(held.seq);
-                self.begin(&held);
-                self.push(packet);
-                return Pushed::Cut(Cut::Sequence);
+        if let Some(held) = self.held {
+            if confirms(&held, packet) {
+                return self.restart(&held, packet);
+            }
+            if self.settle() {
+                return self.push(packet);
             }
             self.section.stray += 1;
         }
         self.held = Some(*packet);
         Pushed::Continues
+    }
+
+    /// The stream has begun anew at the packet that was held back.
+    fn restart(&mut self, held: &Packet, packet: &Packet) -> Pushed {
+        self.held = None;
+        self.finish();
+        self.sequence = Sequence::new(held.seq);
+        self.begin(held);
+        self.push(packet);
+        Pushed::Cut(Cut::Sequence)
+    }
+
+    /// A packet held back after a pause that may be late as well; nothing was counted since.
+    fn doubtful(&self, held: &Packet) -> bool {
+        let distance = self.sequence.distance(held.seq);
+        distance <= 0
+            && u32::from(distance.unsigned_abs()) < WINDOW
+            && held.clock_ns.saturating_sub(self.section.last_clock_ns) > GAP_NS
+            && self.may_be_late(held)
+    }
+
+    /// Takes a packet that was held back in doubt for late. False: there is none.
+    pub(super) fn settle(&mut self) -> bool {
+        let Some(held) = self.held.filter(|held| !self.vacant && self.doubtful(held)) else {
+            return false;
+        };
+        self.held = None;
+        let steps = u32::from(self.sequence.distance(held.seq).unsigned_abs());
+        let (role, difference_ns) = (self.role(&held), self.difference(&held));
+        self.behind(&held, steps, role, difference_ns);
+        true
     }
 
     fn event(&mut self, packet: &Packet) -> u8 {
@@ -282,4 +327,11 @@ impl Stream {
         let section = core::mem::take(&mut self.section);
         self.past.get_or_insert_with(Box::<Past>::default).push(section);
     }
+}
+
+/// A packet so near to one held back that the stream has begun anew there.
+fn confirms(held: &Packet, packet: &Packet) -> bool {
+    let steps = packet.seq.wrapping_sub(held.seq) as i16;
+    let age_ns = packet.clock_ns.saturating_sub(held.clock_ns);
+    steps != 0 && steps.unsigned_abs() <= CONFIRM_STEPS && age_ns <= LATE_MAX_NS
 }
