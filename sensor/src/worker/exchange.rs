@@ -21,6 +21,9 @@ use super::streams::Finished;
 /// Notes one ring holds.
 pub const RING_MAX: usize = 4096;
 
+/// Live only: notes that wait for their turn at most, in one worker; SIP beyond that is given up.
+pub const WAITING_MAX: usize = 65_536;
+
 /// Live only: how often a full ring is tried again before the note is given up.
 const LIVE_TRIES_MAX: u32 = 2000;
 
@@ -283,6 +286,8 @@ impl Exchange {
 
     fn sort_in(&mut self, stamped: Stamped) {
         match stamped.note {
+            // Only SIP may be given up: the other notes are answers that somebody waits for.
+            Note::Sip(_) if !self.patient && self.to_shard.len() >= WAITING_MAX => self.lost += 1,
             Note::Streams(_) | Note::Media { .. } | Note::Sip(_) => self.to_shard.push(stamped),
             Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } => self.to_media.push(stamped),
         }
@@ -367,6 +372,27 @@ mod tests {
             mesh[0].send(1, (at, 0), media(1));
         }
         assert_eq!(mesh[0].lost(), 3);
+    }
+
+    #[test]
+    fn what_waits_for_its_turn_is_bounded_live() {
+        let meta = Meta {
+            ts_ns: 0,
+            clock_ns: 0,
+            src: ([10, 0, 0, 1], 5060).into(),
+            dst: ([10, 0, 0, 2], 5060).into(),
+            origin: 0,
+            vlan: 0,
+            tcp: false,
+            dscp: 0,
+        };
+        let mut mesh = Exchange::mesh(1, 2, false);
+        for at in 0..WAITING_MAX as u64 + 5 {
+            mesh[0].send(0, (at, 0), Note::Sip(Box::new(SipNote { meta, bytes: [].into() })));
+        }
+        mesh[0].send(0, (0, 1), media(1));
+        assert_eq!(mesh[0].lost(), 5);
+        assert_eq!(order(&mut mesh[0], u64::MAX).len(), WAITING_MAX + 1, "answers are kept");
     }
 
     #[test]
