@@ -1,0 +1,105 @@
+//! Clocks that jump: a frame hours ahead or behind expires nobody's call, and a capture whose
+//! clock was set while it ran gives the same calls.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
+#[expect(dead_code, reason = "this file uses a part of it")]
+mod support;
+
+use std::fs::File;
+use std::path::Path;
+
+use ringtap_testkit::pcap;
+use ringtap_testkit::traffic::{self, Memory, Plan};
+use serde_json::Value;
+use support::{number, replay};
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+
+/// The same traffic, each frame's time changed by what `shift` says of its number; ARP frames of
+/// a wrong clock in between where `stray` says so.
+fn write(
+    path: &Path,
+    frames: &Memory,
+    shift: impl Fn(usize) -> i64,
+    stray: impl Fn(usize) -> Option<i64>,
+) {
+    let mut writer =
+        pcap::Writer::new(File::create(path).unwrap(), pcap::Options::default()).unwrap();
+    let mut arp = [0u8; 60];
+    arp[12..14].copy_from_slice(&[8, 6]);
+    for (number, (ts_ns, bytes)) in frames.iter().enumerate() {
+        if let Some(off) = stray(number) {
+            writer.frame(ts_ns.saturating_add_signed(off), &arp).unwrap();
+        }
+        writer.frame(ts_ns.saturating_add_signed(shift(number)), bytes).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn traffic() -> Memory {
+    let plan = Plan { calls: 6, concurrent: 6, seed: 5, ..Plan::default() };
+    let mut frames = Memory::default();
+    traffic::generate(&plan, &mut frames).unwrap();
+    frames
+}
+
+/// What must not depend on a clock: how calls ended, and what their streams counted.
+fn outcome(records: &[Value]) -> Vec<String> {
+    let mut all: Vec<String> = records
+        .iter()
+        .map(|r| {
+            let mut streams: Vec<String> = r["streams"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|s| format!("{}>{} {} {}", s["sport"], s["dport"], s["received"], s["lost"]))
+                .collect();
+            streams.sort();
+            let end = (&r["bye"], &r["whohanged"], &r["lastSIPresponseNum"]);
+            format!("{} {end:?} {streams:?}", r["callid"])
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn single_frames_of_a_wrong_clock_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, bad) = (folder.path().join("good.pcap"), folder.path().join("bad.pcap"));
+    let frames = traffic();
+    write(&good, &frames, |_| 0, |_| None);
+    let wrong = |number: usize| match number % 200 {
+        50 => Some(10 * HOUR_NS),
+        150 => Some(-10 * HOUR_NS),
+        _ => None,
+    };
+    write(&bad, &frames, |_| 0, wrong);
+    let (expected, _) = replay(&[&good], 1);
+    let expected = expected.well().records();
+    for workers in [1, 4] {
+        let (said, ledger) = replay(&[&bad], workers);
+        let records = said.well().records();
+        assert_eq!(records.len(), 6);
+        assert_eq!(outcome(&records), outcome(&expected));
+        assert!(number(&ledger, "/user/dispositions/not_ip") > 10, "the strays were there");
+    }
+}
+
+#[test]
+fn a_clock_set_back_or_ahead_on_the_way_keeps_the_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, set) = (folder.path().join("good.pcap"), folder.path().join("set.pcap"));
+    let frames = traffic();
+    write(&good, &frames, |_| 0, |_| None);
+    let (expected, _) = replay(&[&good], 1);
+    let expected = outcome(&expected.well().records());
+    let half = frames.len() / 2;
+    for step in [-HOUR_NS / 2, 90 * 1_000_000_000] {
+        write(&set, &frames, |number| if number < half { 0 } else { step }, |_| None);
+        for workers in [1, 4] {
+            let (said, _) = replay(&[&set], workers);
+            assert_eq!(outcome(&said.well().records()), expected, "step {step} ns");
+        }
+    }
+}
