@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use ringtap_capture::packet_socket::PacketOptions;
-use ringtap_capture::xdp::{BusyPoll, XdpOptions};
+use ringtap_capture::xdp::XdpOptions;
 use ringtap_capture::{Method, open};
 
 const WAIT: Duration = Duration::from_millis(10);
@@ -26,15 +26,9 @@ pub(crate) struct ReceiveArgs {
     /// Interface
     #[arg(long)]
     interface: String,
-    /// AF_XDP: do the kernel's receive work too
-    #[arg(long)]
-    busy_poll: bool,
     /// AF_XDP: no duplicate table and no time stamps
     #[arg(long)]
     bare: bool,
-    /// AF_XDP: buffers
-    #[arg(long)]
-    buffers: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,8 +53,6 @@ pub(crate) fn run(arguments: &ReceiveArgs) -> anyhow::Result<()> {
 fn sources(arguments: &ReceiveArgs, method: Method) -> anyhow::Result<()> {
     let interface = &arguments.interface;
     let mut xdp = XdpOptions::new(interface);
-    xdp.busy_poll = arguments.busy_poll.then(BusyPoll::default);
-    xdp.buffers = arguments.buffers.unwrap_or(xdp.buffers);
     if arguments.bare {
         xdp.program.settings.dedup_window_ns = 0;
         xdp.program.settings.kernel_timestamps = 0;

@@ -7,9 +7,6 @@ use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Child;
 
-/// Priority of all that takes part in a live measurement, so that other work disturbs it less.
-pub(crate) const NICENESS: libc::c_int = -15;
-
 /// How a child ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {
@@ -59,16 +56,19 @@ pub(crate) fn pin(task: u32, processor: usize) -> io::Result<()> {
     checked(done).map(drop)
 }
 
-/// Puts a task, 0 for the calling thread, before others that want its processor.
-pub(crate) fn prefer(task: u32) -> io::Result<()> {
+/// Sets the niceness of a task, 0 for the calling thread.
+pub(crate) fn prefer(task: u32, niceness: libc::c_int) -> io::Result<()> {
     // SAFETY: three integers.
-    checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, task, NICENESS) }).map(drop)
+    checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, task, niceness) }).map(drop)
 }
 
-/// Puts a task behind others that want its processor.
-pub(crate) fn defer(task: u32) -> io::Result<()> {
-    // SAFETY: three integers.
-    checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, task, 19) }).map(drop)
+/// Gives a task a real-time priority (SCHED_FIFO).
+pub(crate) fn prioritise(task: u32, priority: libc::c_int) -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: priority };
+    // SAFETY: the structure is read during the call.
+    let done =
+        unsafe { libc::sched_setscheduler(pid(task), libc::SCHED_FIFO, &raw const priority) };
+    checked(done).map(drop)
 }
 
 /// Turns generic receive offload on, with which a veth interface has NAPI instances. Works in the

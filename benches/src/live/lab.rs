@@ -1,9 +1,11 @@
 //! A private namespace with a veth pair, and a receiver in it whose processor time is known.
 //!
-//! Whose work is the kernel's receiving? Either the receiver's own (busy-poll), or that of a
-//! kernel thread (threaded NAPI) which shares one processor with all of the receiver's threads:
-//! never the sender's. What they use is read from the scheduler, in nanoseconds. Interrupts on
-//! that processor are in it; the disk's own kernel threads are not.
+//! The kernel's receive work runs in a thread of its own (threaded NAPI), so that it is not
+//! charged to the sender; that thread and all of the receiver's share one processor, and what
+//! they use is read from the scheduler, in nanoseconds. Interrupts on that processor are in it;
+//! the disk's own kernel threads are not. The thread that takes frames goes before the kernel's,
+//! by real-time priorities, which `ringtap run` does not set itself: otherwise, when more is
+//! offered than can be taken, the kernel spends the processor on frames that nobody will see.
 
 use std::fs::{self, read_to_string};
 use std::io::{BufRead, BufReader, Write};
@@ -20,6 +22,11 @@ use crate::{stop, sys};
 /// The processor that sends, and the one that receives.
 pub(super) const SENDS: usize = 0;
 const RECEIVES: usize = 1;
+/// Real-time priorities: of the threads that take frames, of the kernel's, and of the receiver's
+/// others (a disk that is slow must not make the kernel lose what its short queue cannot hold).
+const TAKERS: i32 = 3;
+const KERNEL: i32 = 2;
+const OTHERS: i32 = 1;
 /// How long a receiver may take to start or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -36,15 +43,6 @@ pub(super) enum Kind {
     Libpcap,
     /// `ringtap run`.
     Ringtap { spool: bool },
-}
-
-/// Who does the kernel's receive work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Poll {
-    /// The receiver's thread, all the time.
-    Busy,
-    /// A thread of the kernel; the receiver is woken up.
-    Threaded,
 }
 
 /// The namespace.
@@ -72,72 +70,55 @@ impl Lab {
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", self.namespace.name()]);
-        command.args(["nice", "-n", &sys::NICENESS.to_string(), "taskset", "-c"]);
+        command.args(["taskset", "-c"]);
         command.arg(RECEIVES.to_string()).arg(program);
         command
     }
 
-    /// Starts a receiver and arranges who does the kernel's work for it.
+    /// Starts a receiver and puts the kernel's receive work into a thread.
     pub(super) fn start(
         &self,
-        (kind, poll): (Kind, Poll),
+        kind: Kind,
         ringtap: &Path,
         folder: &Path,
     ) -> anyhow::Result<Running> {
-        // With it the interface has NAPI instances before a socket is bound, which is when the
-        // kernel looks whom a socket is to poll; and at all, for packet sockets.
-        self.namespace.run(|| sys::turn_gro_on(&self.far))??;
-        if poll == Poll::Busy {
-            // Else the kernel goes back to interrupts, the sender's here, after each look.
-            self.set("napi_defer_hard_irqs", "2")?;
-            self.set("gro_flush_timeout", "2000000")?;
-        }
         let mut running = match kind {
-            Kind::Ringtap { spool } => self.ringtap(spool, poll, ringtap, folder)?,
-            _ => self.dropping(kind, poll)?,
+            Kind::Ringtap { spool } => self.ringtap(spool, ringtap, folder)?,
+            _ => self.dropping(kind)?,
         };
-        if poll == Poll::Threaded {
-            self.set("threaded", "1")?;
-            let task = kernel_thread(&format!("napi/{}-", self.far))
-                .context("the thread of the interface's NAPI is not there")?;
-            sys::pin(task, RECEIVES)?;
-            if std::env::var_os("NAPI_NICE").is_some() { sys::prefer(task)?; } else { sys::defer(task)?; }
-            running.kernel_thread = Some(task);
-        }
+        self.set("threaded", "1")?;
+        let task = kernel_thread(&format!("napi/{}-", self.far))
+            .context("the thread of the interface's NAPI is not there")?;
+        sys::pin(task, RECEIVES)?;
+        sys::prioritise(task, KERNEL)?;
+        running.prioritise()?;
+        running.kernel_thread = Some(task);
         Ok(running)
     }
 
-    fn dropping(&self, kind: Kind, poll: Poll) -> anyhow::Result<Running> {
+    fn dropping(&self, kind: Kind) -> anyhow::Result<Running> {
         let by: &[&str] = match kind {
             Kind::Bare => &["xdp", "--bare"],
             Kind::Packet => &["packet"],
             Kind::Libpcap => &["libpcap"],
             Kind::Xdp | Kind::Ringtap { .. } => &["xdp"],
         };
+        if matches!(kind, Kind::Packet | Kind::Libpcap) {
+            // Without it a veth interface has no NAPI when no XDP program is attached.
+            self.namespace.run(|| sys::turn_gro_on(&self.far))??;
+        }
         let mut command = self.command(&std::env::current_exe()?);
         command.args(["receive", "--interface", &self.far, "--by"]).args(by);
-        if poll == Poll::Busy {
-            command.arg("--busy-poll");
-        }
         Running::dropping(command)
     }
 
-    fn ringtap(
-        &self,
-        spool: bool,
-        poll: Poll,
-        ringtap: &Path,
-        folder: &Path,
-    ) -> anyhow::Result<Running> {
+    fn ringtap(&self, spool: bool, ringtap: &Path, folder: &Path) -> anyhow::Result<Running> {
         let mut command = self.command(ringtap);
         command.args(["run", "-i", &self.far, "--capture", "xdp"]);
         command.arg("--store").arg(format!("sqlite:{}", folder.join("db").display()));
         let socket = folder.join("status");
         command.arg("--option").arg(format!("status_socket={}", socket.display()));
         command.arg("--option").arg(format!("cpus={RECEIVES}"));
-        if poll == Poll::Busy {
-            command.args(["--option", "busy_poll=yes"]);
-        }
         if spool {
             command.arg("--spool").arg(folder.join("spool"));
         } else {
@@ -202,6 +183,14 @@ impl Running {
         Ok(running)
     }
 
+    /// Frames that the application took and the spool could not keep; 0 where there is none.
+    pub(super) fn unspooled(&self) -> anyhow::Result<u64> {
+        let Ask::Status { ringtap, socket } = &self.ask else { return Ok(0) };
+        let spool = &ledger(ringtap, socket)?["spool"];
+        let lost = ["dropped_pool", "dropped_disk", "dropped_closed"];
+        Ok(lost.iter().filter_map(|name| spool[name].as_u64()).sum())
+    }
+
     /// Frames that the application was given since its start.
     pub(super) fn received(&mut self) -> anyhow::Result<u64> {
         match &mut self.ask {
@@ -213,24 +202,33 @@ impl Running {
                 Ok(count.parse()?)
             }
             Ask::Status { ringtap, socket } => {
-                let mut command = Command::new(ringtap);
-                command.args(["status", "--json", "--socket"]).arg(socket);
-                let said = command.stderr(Stdio::null()).output()?;
-                let ledger: Value = serde_json::from_slice(&said.stdout)?;
+                let ledger = ledger(ringtap, socket)?;
                 ledger["user"]["received"].as_u64().context("the ledger has no total")
             }
         }
     }
 
-    /// Processor time of the receiver, and of the kernel's receive thread if it has one, so far, s.
+    /// Lets the threads that take frames go before all others.
+    fn prioritise(&self) -> anyhow::Result<()> {
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let task = task?;
+            let name = read_to_string(task.path().join("comm"))?;
+            let takes = matches!(self.ask, Ask::Pipe(..)) || name.starts_with("worker-");
+            let number = task.file_name().to_str().and_then(|number| number.parse().ok());
+            let number = number.context("a task has no number")?;
+            sys::prioritise(number, if takes { TAKERS } else { OTHERS })?;
+        }
+        Ok(())
+    }
+
+    /// Processor time of the receiver and of the kernel's receive thread so far, s.
     pub(super) fn cpu_s(&self) -> anyhow::Result<f64> {
         let mut ns = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             ns += run_time_ns(&task?.path().join("schedstat"));
         }
-        if let Some(kernel) = self.kernel_thread {
-            ns += run_time_ns(&PathBuf::from(format!("/proc/{kernel}/schedstat")));
-        }
+        let kernel = self.kernel_thread.context("no kernel thread")?;
+        ns += run_time_ns(&PathBuf::from(format!("/proc/{kernel}/schedstat")));
         Ok(ns as f64 / 1e9)
     }
 }
@@ -247,6 +245,13 @@ impl Drop for Running {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// What a running sensor counts.
+fn ledger(ringtap: &Path, socket: &Path) -> anyhow::Result<Value> {
+    let mut command = Command::new(ringtap);
+    command.args(["status", "--json", "--socket"]).arg(socket);
+    Ok(serde_json::from_slice(&command.stderr(Stdio::null()).output()?.stdout)?)
 }
 
 /// Time that the scheduler gave to a task, ns.
