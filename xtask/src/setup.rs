@@ -13,7 +13,7 @@ use crate::{build_ebpf, command};
 const KERNEL_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
 
 /// For bpf-linker, the native libraries of capture and spool, and the tools of the tests.
-const PACKAGES: [&str; 16] = [
+const PACKAGES: [&str; 17] = [
     "llvm-22-dev",
     "libpolly-22-dev",
     "libzstd-dev",
@@ -23,6 +23,7 @@ const PACKAGES: [&str; 16] = [
     "m4",
     "make",
     "gcc",
+    "g++",
     "pkg-config",
     "clang",
     "libclang-dev",

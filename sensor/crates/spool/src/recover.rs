@@ -169,10 +169,14 @@ fn remove_leftover(path: &Path) -> Result<(), SpoolError> {
         }
         None => name.ends_with(".idx.new"),
     };
-    if stale {
-        fs::remove_file(path).map_err(|source| SpoolError::io("remove", path, source))?;
+    if !stale {
+        return Ok(());
     }
-    Ok(())
+    match fs::remove_file(path) {
+        // Mending its segment has finished the index that was begun here.
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| SpoolError::io("remove", path, source)),
+    }
 }
 
 #[cfg(test)]
