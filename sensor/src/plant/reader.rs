@@ -4,7 +4,7 @@
 //! ticks stand in the gap, so that timers fire and their consequences arrive before the next
 //! frame. Ticks depend on the files alone, never on the number of workers: that is what makes
 //! the records the same for any number. Frames go to workers by the symmetric hash of their
-//! flow; nothing else of a frame is looked at here.
+//! addresses; nothing else of a frame is looked at here.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use ringtap_capture::{Frame, Link};
 use ringtap_common::classify::{Class, Ports, classify};
 use ringtap_common::fingerprint::{Fingerprint, Seed, Table, fingerprint};
-use ringtap_common::walk::{Fragment, Headers, PROTO_UDP, Stop};
+use ringtap_common::walk::{Fragment, Headers, Stop};
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::link::{self, LinkKind};
 
@@ -105,16 +105,13 @@ fn link_kind(link: Link) -> LinkKind {
     }
 }
 
-/// The same number for both directions of a flow, for the RTCP beside an RTP flow, and for all
-/// pieces of a datagram.
+/// The same number for all that two hosts send each other.
+///
+/// Ports do not count: pieces of a datagram have none, and the fragmented and the whole packets
+/// of one stream, and the RTCP beside it, must come to one worker for the records to be the same
+/// for any number of them.
 pub fn flow_hash(frame: &Frame<'_>) -> u64 {
     let Ok(headers) = link::headers(link_kind(frame.link), frame.bytes) else { return 0 };
-    let mut flow = FlowKey::from_headers(&headers);
-    if headers.fragment != Fragment::Whole {
-        (flow.sport, flow.dport) = (0, 0);
-    }
-    if headers.proto == PROTO_UDP {
-        (flow.sport, flow.dport) = (flow.sport & !1, flow.dport & !1);
-    }
-    flow.symmetric_hash(SHARD_SEED)
+    let hosts = FlowKey { sport: 0, dport: 0, ..FlowKey::from_headers(&headers) };
+    hosts.symmetric_hash(SHARD_SEED)
 }
