@@ -44,11 +44,12 @@ const PAGE_CACHE_MIB: usize = 512;
 const BASE: Kind = Kind::Xdp;
 const RECORDS: &str = "ringtap, records";
 const SPOOL: &str = "ringtap, records and full spool";
-const RECEIVERS: [(&str, Kind); 6] = [
+const RECEIVERS: [(&str, Kind); 7] = [
     ("AF_XDP, receive and drop; filter only", Kind::Bare),
     ("AF_XDP, receive and drop; filter, dedup, time stamps", BASE),
-    (RECORDS, Kind::Ringtap { spool: false }),
-    (SPOOL, Kind::Ringtap { spool: true }),
+    (RECORDS, Kind::Ringtap { spool: false, urgent: true }),
+    (SPOOL, Kind::Ringtap { spool: true, urgent: true }),
+    ("ringtap, records; no priorities", Kind::Ringtap { spool: false, urgent: false }),
     ("TPACKET_V3, receive and drop", Kind::Packet),
     ("libpcap, receive and drop", Kind::Libpcap),
 ];
@@ -130,7 +131,7 @@ fn measure(
         sys::prefer(0, SENDER_NICE)?;
         let sender = Sender::new(sys::interface_index(&lab.near)?)?;
         sender.send(Some(WARM_UP_PPS), WARM_UP)?;
-        if kind == (Kind::Ringtap { spool: true }) {
+        if matches!(kind, Kind::Ringtap { spool: true, .. }) {
             warm_page_cache(folder.path())?;
         }
         std::thread::sleep(SETTLE);

@@ -3,9 +3,9 @@
 //! The kernel's receive work runs in a thread of its own (threaded NAPI), so that it is not
 //! charged to the sender; that thread and all of the receiver's share one processor, and what
 //! they use is read from the scheduler, in nanoseconds. Interrupts on that processor are in it;
-//! the disk's own kernel threads are not. The thread that takes frames goes before the kernel's,
-//! by real-time priorities, which `ringtap run` does not set itself: otherwise, when more is
-//! offered than can be taken, the kernel spends the processor on frames that nobody will see.
+//! the disk's own kernel threads are not. The thread that takes frames goes before the kernel's
+//! by real-time priority, ringtap's by its own `worker_priority`: otherwise, when more is offered
+//! than can be taken, the kernel spends the processor on frames that nobody will see.
 
 use std::fs::{self, read_to_string};
 use std::io::{BufRead, BufReader, Write};
@@ -22,11 +22,10 @@ use crate::{stop, sys};
 /// The processor that sends, and the one that receives.
 pub(super) const SENDS: usize = 0;
 const RECEIVES: usize = 1;
-/// Real-time priorities: of the threads that take frames, of the kernel's, and of the receiver's
-/// others (a disk that is slow must not make the kernel lose what its short queue cannot hold).
-const TAKERS: i32 = 3;
-const KERNEL: i32 = 2;
-const OTHERS: i32 = 1;
+/// Real-time priorities: of the threads that take frames, and of the kernel's (a disk that is slow
+/// must not make it lose what its short queue cannot hold).
+const TAKERS: i32 = 2;
+const KERNEL: i32 = 1;
 /// How long a receiver may take to start or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -42,7 +41,7 @@ pub(super) enum Kind {
     /// libpcap.
     Libpcap,
     /// `ringtap run`.
-    Ringtap { spool: bool },
+    Ringtap { spool: bool, urgent: bool },
 }
 
 /// The namespace.
@@ -83,15 +82,19 @@ impl Lab {
         folder: &Path,
     ) -> anyhow::Result<Running> {
         let mut running = match kind {
-            Kind::Ringtap { spool } => self.ringtap(spool, ringtap, folder)?,
+            Kind::Ringtap { spool, urgent } => self.ringtap(spool, urgent, ringtap, folder)?,
             _ => self.dropping(kind)?,
         };
         self.set("threaded", "1")?;
         let task = kernel_thread(&format!("napi/{}-", self.far))
             .context("the thread of the interface's NAPI is not there")?;
         sys::pin(task, RECEIVES)?;
-        sys::prioritise(task, KERNEL)?;
-        running.prioritise()?;
+        if !matches!(kind, Kind::Ringtap { urgent: false, .. }) {
+            sys::prioritise(task, KERNEL)?;
+        }
+        if matches!(running.ask, Ask::Pipe(..)) {
+            running.prioritise()?;
+        }
         running.kernel_thread = Some(task);
         Ok(running)
     }
@@ -112,13 +115,22 @@ impl Lab {
         Running::dropping(command)
     }
 
-    fn ringtap(&self, spool: bool, ringtap: &Path, folder: &Path) -> anyhow::Result<Running> {
+    fn ringtap(
+        &self,
+        spool: bool,
+        urgent: bool,
+        ringtap: &Path,
+        folder: &Path,
+    ) -> anyhow::Result<Running> {
         let mut command = self.command(ringtap);
         command.args(["run", "-i", &self.far, "--capture", "xdp"]);
         command.arg("--store").arg(format!("sqlite:{}", folder.join("db").display()));
         let socket = folder.join("status");
         command.arg("--option").arg(format!("status_socket={}", socket.display()));
         command.arg("--option").arg(format!("cpus={RECEIVES}"));
+        if urgent {
+            command.arg("--option").arg(format!("worker_priority={TAKERS}"));
+        }
         if spool {
             command.arg("--spool").arg(folder.join("spool"));
         } else {
@@ -211,12 +223,8 @@ impl Running {
     /// Lets the threads that take frames go before all others.
     fn prioritise(&self) -> anyhow::Result<()> {
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let task = task?;
-            let name = read_to_string(task.path().join("comm"))?;
-            let takes = matches!(self.ask, Ask::Pipe(..)) || name.starts_with("worker-");
-            let number = task.file_name().to_str().and_then(|number| number.parse().ok());
-            let number = number.context("a task has no number")?;
-            sys::prioritise(number, if takes { TAKERS } else { OTHERS })?;
+            let number = task?.file_name().to_str().and_then(|number| number.parse().ok());
+            sys::prioritise(number.context("a task has no number")?, TAKERS)?;
         }
         Ok(())
     }

@@ -251,6 +251,8 @@ pub(super) static KEYS: &[Key] = keys! {
         => set!(streams_max, |text| number(text, 64, 20_000_000));
     "workers" "a number (1 to 64; 0: one a processor)" => set!(workers, workers);
     "cpus" "auto, or processors (0-3,6)" => cpus;
+    "worker_priority" "a real-time priority (1 to 99; 0: none)"
+        => set!(worker_priority, |text| number(text, 0, 99));
     "ringbuffer" "MiB (1 to 4096)" => set!(ringbuffer_mb, |text| number(text, 1, 4096));
     "xdp_buffers" "buffers of 4 KiB (256 to 1048576)"
         => set!(xdp_buffers, |text| number(text, 256, 1 << 20));

@@ -55,6 +55,8 @@ pub struct Config {
     pub workers: Option<u16>,
     /// Where workers are pinned, in turn; empty: on the processors that the process may use.
     pub cpus: Vec<usize>,
+    /// Real-time priority of workers, 0 for none.
+    pub worker_priority: u8,
     /// Ports of SIP.
     pub sipport: Vec<PortRange>,
     /// Ports on which media is looked for.
@@ -174,6 +176,7 @@ impl Default for Config {
             ringbuffer_mb: 50,
             workers: None,
             cpus: Vec::new(),
+            worker_priority: 0,
             sipport: vec![(5060, 5060)],
             media_ports: vec![(1024, u16::MAX)],
             media_filter: MediaFilter::Default,

@@ -23,7 +23,8 @@ fn a_file_changes_what_it_names_and_nothing_else() {
     let (config, warnings) = loaded(
         "[general]\ninterface = eth1, eth2 # mirror\ninterface = eth3\nsipport = 5060\n\
          sipport=5070-5080\nSaveRTP = header\nsavesip=yes\nsavertcp = 1\nid_sensor = 12\n\
-         deduplicate = md5\ncpus = 0-1,3\nbusy_poll = 50\nstore = sqlite:/tmp/a.db\n\
+         deduplicate = md5\ncpus = 0-1,3\nworker_priority = 2\nbusy_poll = 50\n\
+         store = sqlite:/tmp/a.db\n\
          tar_compress_rtp = zstd\ntar_rtp_level_zstd = -3\n",
     )
     .unwrap();
@@ -37,6 +38,7 @@ fn a_file_changes_what_it_names_and_nothing_else() {
         id_sensor: 12,
         realm: 12,
         cpus: vec![0, 1, 3],
+        worker_priority: 2,
         busy_poll: true,
         busy_poll_us: 50,
         store: Some("sqlite:/tmp/a.db".into()),

@@ -88,7 +88,11 @@ pub fn capture(
             clock: LiveClock::new(),
         };
         let guard = FailGuard(Arc::clone(&progress));
-        threads.push(start(station, guard, index, options::processor_of(config, index))?);
+        let place = Place {
+            processor: options::processor_of(config, index),
+            priority: config.worker_priority,
+        };
+        threads.push(start(station, guard, index, place)?);
     }
     let watch = Watch { started: Instant::now(), opened: &opened, published, stats, spool };
     for (name, opened) in &opened {
@@ -148,18 +152,41 @@ fn empty_stats(sources: usize) -> Stats {
     Arc::new(Mutex::new(vec![SourceStats::default(); sources]))
 }
 
+/// Where a worker runs, and how urgently.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    processor: Option<usize>,
+    /// Real-time priority, 0 for none.
+    priority: u8,
+}
+
+impl Place {
+    /// Takes the calling thread there.
+    fn take(self, worker: usize) {
+        if let Some(cpu) = self.processor
+            && !affinity::pin(cpu)
+        {
+            tracing::warn!(worker, cpu, "cannot pin the worker to its processor");
+        }
+        if self.priority > 0
+            && let Err(error) = affinity::prefer(self.priority)
+        {
+            let need = "it needs root, CAP_SYS_NICE or a limit for RTPRIO";
+            tracing::warn!(worker, %error, "worker_priority has no effect: {need}");
+        }
+    }
+}
+
 fn start(
     station: Station,
     guard: FailGuard,
     index: usize,
-    cpu: Option<usize>,
+    place: Place,
 ) -> anyhow::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(format!("worker-{index}"))
         .spawn(move || {
-            if cpu.is_some_and(|cpu| !affinity::pin(cpu)) {
-                tracing::warn!(worker = index, ?cpu, "cannot pin the worker to its processor");
-            }
+            place.take(index);
             station.run();
             drop(guard);
         })

@@ -20,6 +20,13 @@ pub(crate) fn unix_ns() -> u64 {
     clock_ns(libc::CLOCK_REALTIME)
 }
 
+/// Gives the calling thread a real-time priority (SCHED_FIFO).
+pub(crate) fn real_time(priority: u8) -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: priority.into() };
+    // SAFETY: the structure is read during the call; thread 0 is the caller.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) }).map(drop)
+}
+
 fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a timespec for the call to write; both clocks exist on every Linux.
