@@ -11,8 +11,8 @@ pub(super) fn all(lines: &[Line], rounds: usize) -> String {
     let mut text = format!(
         "### Live, over veth\n\n{} streams of G.711, 214 bytes a frame, no two alike, all on \
          queue 0; one processor sends, one receives, kernel and application together; the thread \
-         that takes frames has real-time priority over the kernel's, ringtap's by `worker_priority` \
-         (but for the line that says otherwise). Median of {rounds} rounds in \
+         that takes frames has real-time priority over the kernel's, ringtap's by \
+         `worker_priority` (but for the line that says otherwise). Median of {rounds} rounds in \
          which the receivers took turns, least and greatest in brackets.\n\n",
         sender::STREAMS
     );

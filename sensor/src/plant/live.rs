@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use ringtap_capture::clock::LiveClock;
 use ringtap_capture::open::{Opened, open};
+use ringtap_capture::presence::{Presence, Watched};
 use ringtap_capture::xdp::XdpInterface;
 use ringtap_capture::{Source, SourceStats, affinity};
 use ringtap_cdr::Store;
@@ -38,6 +39,9 @@ const STATS_EVERY: Duration = Duration::from_millis(100);
 
 /// How often the watching thread looks around.
 const WATCH: Duration = Duration::from_millis(20);
+
+/// How often interfaces are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// At the end, sockets are read until they have been silent this long, at most [`DRAIN_MAX`].
 const DRAIN_QUIET: Duration = Duration::from_millis(50);
@@ -274,6 +278,8 @@ impl Watch<'_> {
         threads: &[JoinHandle<()>],
     ) -> anyhow::Result<()> {
         let mut learned = Learned::default();
+        let mut links: Vec<Watched> = self.opened.iter().map(|(n, _)| Watched::new(n)).collect();
+        let mut looked = Instant::now();
         while !stop.load(Ordering::Acquire) {
             match upstream.recv_timeout(WATCH) {
                 Ok(news) => {
@@ -288,6 +294,10 @@ impl Watch<'_> {
             status.answer(|| self.ledger().to_json());
             if threads.iter().any(JoinHandle::is_finished) {
                 bail!("a worker has ended; see the log");
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                look_at(&mut links)?;
             }
         }
         Ok(())
@@ -338,6 +348,27 @@ impl Watch<'_> {
         }
         Ok(ledger)
     }
+}
+
+/// Says what has become of the interfaces; an error if there is none left.
+fn look_at(links: &mut [Watched]) -> anyhow::Result<()> {
+    for link in &mut *links {
+        match link.look() {
+            Some(Presence::Up) => tracing::info!("{} is up again", link.name()),
+            Some(Presence::Down) => {
+                tracing::warn!("{} is down: nothing comes from it", link.name());
+            }
+            Some(Presence::Gone) => tracing::warn!(
+                "{} is gone: nothing comes from it any more; start ringtap again when it is back",
+                link.name()
+            ),
+            None => {}
+        }
+    }
+    if links.iter().all(|link| link.presence() == Presence::Gone) {
+        bail!("no interface is left to capture on");
+    }
+    Ok(())
 }
 
 fn interface(

@@ -55,10 +55,10 @@ fn only_media_of_known_calls_passes_and_only_while_they_last() {
     let step_ns = (last_ns - first_ns) / 60;
     let due = |n: usize| first_ns + n as u64 * step_ns;
     let lanes = [
-        Lane { cpu: None, frames: frames.iter().collect() },
+        Lane { frames: frames.iter().collect(), ..Lane::default() },
         Lane {
-            cpu: None,
             frames: strangers.iter().enumerate().map(|(n, f)| (due(n), &f[..])).collect(),
+            ..Lane::default()
         },
     ];
     let options = ["--capture", "xdp", "-O", "media_filter=learned"];
@@ -88,7 +88,7 @@ fn only_media_of_known_calls_passes_and_only_while_they_last() {
             let before = verdict(&sensor.status(), "not_voip");
             seq += 1;
             let frame = rtp(end, elsewhere, seq);
-            send_all(&lab, &[Lane { cpu: None, frames: vec![(0, &frame)] }]);
+            send_all(&lab, &[Lane { frames: vec![(0, &frame)], ..Lane::default() }]);
             sent += 1;
             let ledger = sensor.settled(sent);
             (verdict(&ledger, "not_voip") > before).then_some(())

@@ -84,7 +84,7 @@ fn the_ledger_is_exact_while_the_sensor_runs_and_at_its_end() {
     let odd = odd_frames();
     let sensor = Sensor::start(&lab, &Files::new(&lab, "sensor"), &["--capture", "xdp"]);
     send_all(&lab, &one_lane(&frames));
-    let lane = Lane { cpu: None, frames: odd.iter().map(|(_, f)| (0, &f[..])).collect() };
+    let lane = Lane { frames: odd.iter().map(|(_, f)| (0, &f[..])).collect(), ..Lane::default() };
     send_all(&lab, &[lane]);
     let all = totals.frames + odd.len() as u64;
     let ledger = sensor.settled(all);

@@ -21,6 +21,8 @@ const SEND_MAX: Duration = Duration::from_secs(20);
 pub(crate) struct Lane<'a> {
     /// The processor the thread stays on.
     pub(crate) cpu: Option<usize>,
+    /// The interface, if not the lab's.
+    pub(crate) via: Option<&'static str>,
     /// Frames with their times.
     pub(crate) frames: Vec<(u64, &'a [u8])>,
 }
@@ -45,7 +47,7 @@ pub(crate) fn load(frame: &[u8]) -> Load {
 
 /// All frames in one lane.
 pub(crate) fn one_lane(frames: &Memory) -> [Lane<'_>; 1] {
-    [Lane { cpu: None, frames: frames.iter().collect() }]
+    [Lane { frames: frames.iter().collect(), ..Lane::default() }]
 }
 
 /// The processors that this process may use.
@@ -68,7 +70,7 @@ pub(crate) fn send(lab: &Lab, lanes: &[Lane<'_>], speed: f64, stop: &AtomicBool)
     let first_ns = first_ns.expect("there is something to send");
     let begin = Barrier::new(lanes.len());
     let pace = |lane: &Lane<'_>| {
-        let socket = Socket::open().expect("packet sockets can be had");
+        let socket = Socket::open(lane.via.unwrap_or(NEAR)).expect("packet sockets can be had");
         pin(lane.cpu);
         begin.wait();
         let start = Instant::now();
@@ -102,7 +104,7 @@ pub(crate) fn send_all(lab: &Lab, lanes: &[Lane<'_>]) {
 pub(crate) fn flood(lab: &Lab, frames: &[Vec<u8>], mut enough: impl FnMut() -> bool + Send) -> u64 {
     let mut sent = 0;
     enter(lab, || {
-        let socket = Socket::open().expect("packet sockets can be had");
+        let socket = Socket::open(NEAR).expect("packet sockets can be had");
         let start = Instant::now();
         while start.elapsed() < SEND_MAX && !enough() {
             for frame in frames {
@@ -137,8 +139,8 @@ struct Socket {
 
 impl Socket {
     /// For the namespace of the calling thread.
-    fn open() -> io::Result<Self> {
-        let name = std::ffi::CString::new(NEAR)?;
+    fn open(interface: &str) -> io::Result<Self> {
+        let name = std::ffi::CString::new(interface)?;
         // SAFETY: a C string to read, plain numbers, and a structure of numbers made of zeros;
         // the new descriptor is nobody else's.
         unsafe {

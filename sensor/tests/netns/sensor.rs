@@ -206,6 +206,11 @@ impl Sensor {
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status().expect("kill runs");
         assert!(sent.success(), "the sensor has ended before");
+        self.end_itself()
+    }
+
+    /// Waits until it has ended; gives the exit code.
+    pub(crate) fn end_itself(&mut self) -> Option<i32> {
         let child = &mut self.child;
         let status = wait_for("the sensor ends", LIMIT, || {
             child.try_wait().expect("a child can be waited for")

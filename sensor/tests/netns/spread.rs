@@ -86,7 +86,11 @@ fn copies_that_take_another_queue_are_dropped_too() {
     let mut frames = Memory::default();
     let totals = generate(&plan, &mut frames).unwrap().totals;
     // Which of the two comes first does not matter, so only their number is looked at.
-    let lanes = [first, second].map(|cpu| Lane { cpu: Some(cpu), frames: frames.iter().collect() });
+    let lanes = [first, second].map(|cpu| Lane {
+        cpu: Some(cpu),
+        frames: frames.iter().collect(),
+        ..Lane::default()
+    });
     let options = ["--capture", "xdp", "-O", "deduplicate_window_ms=400"];
     let sensor = Sensor::start(&lab, &Files::new(&lab, "sensor"), &options);
     send_all(&lab, &lanes);

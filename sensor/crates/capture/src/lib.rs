@@ -12,6 +12,7 @@ pub mod clock;
 pub mod open;
 pub mod packet_socket;
 pub mod pcap_file;
+pub mod presence;
 pub mod source;
 mod sys;
 pub mod xdp;
