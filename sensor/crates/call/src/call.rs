@@ -308,7 +308,10 @@ impl Call {
         {
             return (self.progress.last, Why::Limit(Bye::TooManyMessages));
         }
-        deadline::of(&self.progress, summary, options)
+        // A message can bring an older limit back into force, such as a failure that
+        // withdraws an inferred answer. The call is over then, but not before that message.
+        let (due, why) = deadline::of(&self.progress, summary, options);
+        (due.max(self.progress.last), why)
     }
 
     /// Ends the call.

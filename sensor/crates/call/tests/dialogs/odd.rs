@@ -32,6 +32,19 @@ fn lost_ack_and_lost_answer() {
 }
 
 #[test]
+fn an_inferred_answer_withdrawn_late_does_not_end_the_call_in_the_past() {
+    let calls = closed(
+        "0 A INVITE 1
+         1 A ACK 1
+         301000 B 481/INVITE 1
+         400000 tick",
+    );
+    let call = &calls[0];
+    assert_eq!((calls.len(), call.messages), (1, 3));
+    assert_eq!(call.closed_clock_ns, call.last_message.clock_ns);
+}
+
+#[test]
 fn responses_that_come_after_their_ack() {
     check(
         "0 A INVITE 1
