@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<()> {
     let mut parts = arguments.parts.clone();
     parts.retain(|part| part != "micro");
     if !parts.is_empty() {
-        let programs = target().join("release");
+        let programs = command::target().join("release");
         let mut bench = Command::new(programs.join("ringtap-bench"));
         bench.arg("all").args(["--parts", &parts.join(",")]);
         bench.arg("--ringtap").arg(programs.join("ringtap"));
@@ -99,12 +99,6 @@ fn capture(scratch: &Path, traffic: Traffic) -> Result<PathBuf> {
     command::run(&mut generate)?;
     fs::rename(&unfinished, &path).with_context(|| format!("cannot create {}", path.display()))?;
     Ok(path)
-}
-
-/// Where cargo builds.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| command::root().join("target"), PathBuf::from)
 }
 
 /// The command line again, for sudo.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod build_ebpf;
+mod campaign;
 mod ci;
 mod command;
 mod demo;
@@ -38,6 +39,9 @@ enum Task {
     Demo(demo::DemoArgs),
     /// Measure speed and memory, and print tables
     Bench(bench::BenchArgs),
+    /// Tests for as long as one likes, which go on where they stopped
+    #[command(subcommand)]
+    Campaign(campaign::Campaign),
     /// Everything that must hold: format, lints, rules, unit, kernel and end-to-end tests
     Test(test::TestArgs),
     /// The repository's rules
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Task::Gen(arguments) => r#gen::run(*arguments),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Campaign(campaign) => campaign::run(&campaign),
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy => tidy::run(),
         Task::Ci => ci::run(),

@@ -119,11 +119,7 @@ fn as_root(cargo: &mut Command) -> Result<()> {
     if !command::have("sudo") {
         bail!("some tests need root (network namespaces, XDP), and there is no sudo");
     }
-    let version = command::text(Command::new("rustc").arg("-vV"))?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("rustc does not name its host")?;
+    let host = command::host()?;
     let variable = format!("CARGO_TARGET_{}_RUNNER", host.replace('-', "_").to_uppercase());
     eprintln!("xtask: some tests need root: cargo starts them by sudo -E");
     cargo.env(variable, "sudo -E");
