@@ -108,23 +108,35 @@ pub(crate) fn is_root() -> bool {
         .is_some_and(|effective| effective == "0")
 }
 
-/// Continues as root in a new process with these arguments, and ends with its exit code.
-/// Does nothing when we are root.
+/// Where root's programs (`tc`, `ethtool`) lie, which a user's `PATH` does not have.
+const ROOT_PATHS: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// Continues as root, with root's programs in reach, in a new process with these arguments, and
+/// ends with its exit code. Does nothing when all that is so.
 pub(crate) fn become_root(arguments: &[&str]) -> Result<()> {
-    if is_root() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let missing = ROOT_PATHS.iter().map(PathBuf::from).filter(|folder| !folders.contains(folder));
+    let missing: Vec<PathBuf> = missing.collect();
+    if is_root() && missing.len() < ROOT_PATHS.len() {
         return Ok(());
     }
-    if !have("sudo") {
+    let mut again = if is_root() {
+        program("env")
+    } else if have("sudo") {
+        eprintln!("xtask: network namespaces need root, continuing with sudo");
+        let mut sudo = program("sudo");
+        sudo.args(["-E", "env"]);
+        sudo
+    } else {
         bail!("network namespaces need root, and there is no sudo: run this as root");
-    }
-    eprintln!("xtask: network namespaces need root, continuing with sudo");
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    };
+    folders.extend(missing);
     let mut line = std::ffi::OsString::from("PATH=");
-    line.push(path);
+    line.push(std::env::join_paths(folders).context("PATH cannot be extended")?);
     let me = std::env::current_exe().context("cannot find my own executable")?;
-    let mut sudo = program("sudo");
-    sudo.arg("-E").arg("env").arg(line).arg(me).args(arguments);
-    let status = Process::attached(&mut sudo).context("cannot start sudo")?.wait()?;
+    again.arg(line).arg(me).args(arguments);
+    let status = Process::attached(&mut again).context("cannot continue as root")?.wait()?;
     std::process::exit(status.code().unwrap_or(1));
 }
 
