@@ -30,6 +30,8 @@ pub enum Command {
     Call(CallArgs),
     /// Write one call's packets (SIP, RTP, RTCP, in order of time) to a capture file.
     Pcap(PcapArgs),
+    /// Write one call's audio to a WAV file: the caller left, the callee right.
+    Audio(AudioArgs),
     /// Print the ledger of the running sensor: what became of every frame.
     Status(StatusArgs),
     /// Check a configuration file and say what is wrong, line by line.
@@ -188,6 +190,26 @@ pub struct PcapArgs {
     #[arg(value_name = "ID|CALL-ID")]
     pub id: String,
     /// The file to write: pcapng, or pcap if it ends in .pcap (`-`: standard output, pcapng)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// The spool's root [default: the configuration's spooldir]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+}
+
+/// `ringtap audio`
+#[derive(Debug, Args)]
+#[command(after_help = "Decoded are G.711 (PCMU, PCMA), G.722 and Opus; other codecs, encrypted \
+    audio,\ncomfort noise, DTMF events and missing packets are silence. 8 kHz, 16 kHz with \
+    G.722,\n48 kHz with Opus. The file is readable for its owner alone.")]
+pub struct AudioArgs {
+    /// The record's ID, or a Call-ID
+    #[arg(value_name = "ID|CALL-ID")]
+    pub id: String,
+    /// The WAV file to write (`-`: standard output)
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// The store.

@@ -1,5 +1,7 @@
 //! What each command of the command line does.
 
+mod audio;
+mod in_place;
 mod pcap;
 mod replay;
 mod run;
@@ -23,6 +25,7 @@ pub fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Calls(args) => calls(&args)?,
         Command::Call(args) => return call(&args),
         Command::Pcap(args) => pcap::pcap(&args)?,
+        Command::Audio(args) => audio::audio(&args)?,
         Command::Status(args) => print_status(&args)?,
         Command::CheckConfig(args) => return check_config(args.file.as_deref()),
     }

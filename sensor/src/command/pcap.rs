@@ -1,14 +1,14 @@
 //! `ringtap pcap`: one call's packets out of the spool.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use ringtap_cdr::CallRecord;
 use ringtap_spool::Kind;
 use ringtap_spool::read::{Format, Wanted, export};
 
+use super::in_place::{Readers, in_place};
 use super::store;
 use crate::cli::PcapArgs;
 
@@ -44,39 +44,18 @@ pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
         out.flush().context("cannot write to standard output")?;
         exported
     } else {
-        to_file(&args.output, take)?
+        let format = match args.output.extension().and_then(|e| e.to_str()) {
+            Some("pcap") => Format::Pcap,
+            _ => Format::PcapNg,
+        };
+        in_place(&args.output, Readers::ByUmask, |file| take(file, format))?
     };
     eprintln!("{} packets, {} bytes", exported.packets, exported.bytes);
     Ok(())
 }
 
-/// Writes to a file beside, and puts it in place when it is whole.
-fn to_file<T>(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write, Format) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let format = match path.extension().and_then(|e| e.to_str()) {
-        Some("pcap") => Format::Pcap,
-        _ => Format::PcapNg,
-    };
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    let cannot = || format!("cannot write {}", path.display());
-    let mut out = BufWriter::new(File::create(&part).with_context(cannot)?);
-    let done = write(&mut out, format).and_then(|done| {
-        out.flush().with_context(cannot)?;
-        std::fs::rename(&part, path).with_context(cannot)?;
-        Ok(done)
-    });
-    if done.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    done
-}
-
 /// The chunks that hold the call's packets.
-fn wanted(call: &CallRecord, realm: u32) -> Vec<Wanted> {
+pub(super) fn wanted(call: &CallRecord, realm: u32) -> Vec<Wanted> {
     let from_ns = (call.calldate_us * 1000).saturating_sub(MARGIN_NS);
     let to_ns = (call.callend_us * 1000).saturating_add(MARGIN_NS);
     let mut wanted = vec![Wanted { realm, kind: Kind::Sip, key: call.call_key, from_ns, to_ns }];

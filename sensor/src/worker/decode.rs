@@ -95,7 +95,8 @@ impl<P: Ports> Decoder<P> {
     }
 }
 
-fn link_kind(link: Link) -> LinkKind {
+/// How the frames of a link are read.
+pub fn link_kind(link: Link) -> LinkKind {
     match link {
         Link::Ethernet => LinkKind::Ethernet,
         Link::RawIp => LinkKind::RawIp,

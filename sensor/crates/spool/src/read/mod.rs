@@ -8,6 +8,7 @@ pub(crate) mod walk;
 pub(crate) mod index;
 
 mod export;
+mod merge;
 mod output;
 
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ use crate::format::{ChunkKey, Class, Kind};
 use crate::layout::{self, Place};
 use crate::read::index::{Entry, Index};
 
-pub use crate::read::export::{Exported, export};
+pub use crate::read::export::{Exported, Packet, export, packets};
 pub use crate::read::output::Format;
 
 /// Chunks that one query takes in; a call of a week has fewer.

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::format::{Record, SNAPLEN, put_pcap_header, record_header};
+use crate::format::{SNAPLEN, put_pcap_header, record_header};
+use crate::read::Packet;
 
 /// Which file format an export has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +50,20 @@ impl<W: Write> Output<W> {
     }
 
     /// Writes a packet of the link type that had this number in `links`.
-    pub(crate) fn packet(&mut self, interface: u32, record: &Record<'_>) -> io::Result<()> {
-        let kept = record.bytes.len() as u32;
+    pub(crate) fn packet(&mut self, interface: u32, packet: &Packet<'_>) -> io::Result<()> {
+        let kept = packet.bytes.len() as u32;
         match self.format {
             Format::Pcap => {
-                self.out.write_all(&record_header(record.ts_ns, kept, record.wire_len))?;
-                self.out.write_all(record.bytes)
+                self.out.write_all(&record_header(packet.ts_ns, kept, packet.wire_len))?;
+                self.out.write_all(packet.bytes)
             }
             Format::PcapNg => {
                 let padding = kept.next_multiple_of(4) - kept;
                 let block = 32 + kept + padding;
-                let (high, low) = ((record.ts_ns >> 32) as u32, record.ts_ns as u32);
+                let (high, low) = ((packet.ts_ns >> 32) as u32, packet.ts_ns as u32);
                 let out = &mut self.out;
-                words(out, &[PACKET, block, interface, high, low, kept, record.wire_len])?;
-                out.write_all(record.bytes)?;
+                words(out, &[PACKET, block, interface, high, low, kept, packet.wire_len])?;
+                out.write_all(packet.bytes)?;
                 out.write_all([0; 3].get(..padding as usize).unwrap_or_default())?;
                 words(out, &[block])
             }

@@ -68,6 +68,22 @@ fn a_call_comes_out_in_the_order_of_time() {
     }
     assert_eq!((done.last_ns, done.bytes), (last.0, last.2));
     assert_eq!(done.first_ns, T0);
+    // Handed over one by one they are the same.
+    let mut records = &file[24..];
+    let handed = packets_of(root.path(), &wanted, |packet| {
+        let record = next_record(&mut records).unwrap();
+        assert_eq!((packet.ts_ns, packet.bytes), (record.ts_ns, record.bytes));
+        assert_eq!((packet.wire_len, packet.link), (record.wire_len, 1));
+    });
+    assert_eq!(handed, done);
+}
+
+fn packets_of(root: &Path, wanted: &[Wanted], mut take: impl FnMut(&Packet<'_>)) -> Exported {
+    let done = packets(root, wanted, &mut |packet| {
+        take(packet);
+        Ok(())
+    });
+    done.unwrap()
 }
 
 #[test]
