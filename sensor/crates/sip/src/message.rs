@@ -5,6 +5,7 @@
 
 use crate::address::NameAddr;
 use crate::body::{self, Part};
+use crate::dtmf::{self, Digit};
 use crate::fields::{CSeq, Cause, Credentials, Replaces, SessionId, Via};
 use crate::header::{End, Header, Line, Lines};
 use crate::reason::Reason;
@@ -260,6 +261,11 @@ impl<'a> Message<'a> {
     /// The body's parts: of a multipart body each one, else the body itself.
     pub fn parts(&self) -> impl Iterator<Item = Part<'a>> {
         body::parts(self.known(Header::ContentType), self.body())
+    }
+
+    /// The digits in the body of an INFO.
+    pub fn dtmf(&self) -> impl Iterator<Item = Digit> + 'a {
+        body::parts(self.known(Header::ContentType), self.body()).flat_map(dtmf::digits)
     }
 
     /// The session description in the body, alone or as one of several parts.
