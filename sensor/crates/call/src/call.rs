@@ -3,27 +3,29 @@
 //! Decides nothing about other calls: whether a message begins one, belongs to one or comes too
 //! late is for [`crate::Calls`].
 
+mod asides;
+mod branches;
+mod bye;
+mod changes;
 mod invite;
+mod ladder;
 
-use compact_str::{CompactString, format_compact};
-use ringtap_sip::{Header, Message, Method, NameAddr, StartLine, Text};
+use compact_str::CompactString;
+use ringtap_sip::{Header, Message, Method, NameAddr, Text};
 use smallvec::SmallVec;
 
 use crate::counters::Counters;
 use crate::deadline::{self, Progress, Why};
 use crate::event::{Event, Moment, Side};
+use crate::facts::Counts;
 use crate::key::{CallKey, check_of};
 use crate::media::Desk;
 use crate::options::Options;
 use crate::side::{Reading, Tags};
-use crate::summary::{
-    Bye, CallSummary, Cause, Flags, LADDER_MAX, LONG_TEXT_MAX, LadderEntry, Party, TEXT_MAX, clip,
-};
+use crate::summary::{Bye, CallSummary, Cause, Flags, LONG_TEXT_MAX, Party, TEXT_MAX, clip};
 
 /// Messages remembered to tell retransmissions.
 const SEEN_MAX: usize = 16;
-/// Longest text of a ladder entry.
-const LADDER_TEXT_MAX: usize = 48;
 
 /// A call that is going on.
 #[derive(Debug)]
@@ -43,6 +45,13 @@ pub(crate) struct Call {
     /// The ACK that came before the response it belongs to.
     late_ack: Option<Moment>,
     fresh_attempt: bool,
+    /// The INVITE that was challenged last.
+    challenged_cseq: Option<u32>,
+    /// Hashes of the To-tags of [`CallSummary::branches`], in their order.
+    tags_of_branches: SmallVec<[u64; 2]>,
+    changes: changes::Changes,
+    /// The last answer that could set the session timer has set it.
+    timer_runs: bool,
 }
 
 impl Call {
@@ -85,6 +94,10 @@ impl Call {
             acknowledged: false,
             late_ack: None,
             fresh_attempt: false,
+            challenged_cseq: None,
+            tags_of_branches: SmallVec::new(),
+            changes: changes::Changes::default(),
+            timer_runs: false,
         }
     }
 
@@ -102,7 +115,7 @@ impl Call {
         let newer = reading.cseq > self.invite_cseq || !known;
         let same_way = reading.meta.src == self.summary.caller.address
             && reading.meta.dst == self.summary.called.address;
-        let ended = self.progress.bye.is_some() || self.progress.bye_confirmed.is_some();
+        let ended = self.progress.bye.is_some() || self.progress.bye_answered.is_some();
         let failed = self.progress.failed.is_some() && self.summary.connected.is_none();
         (ended && newer)
             || (failed && (!known || (newer && self.summary.flags.cancelled)))
@@ -128,12 +141,35 @@ impl Call {
             Some(Method::Ack) => self.on_ack(reading, side, at),
             Some(Method::Cancel) => self.on_cancel(reading, at),
             Some(Method::Bye) => self.on_bye(reading, side, at),
+            Some(Method::Update) => {
+                self.summary.counts.updates += u32::from(self.on_change(reading, side, at));
+            }
+            Some(Method::Prack) => self.summary.counts.pracks += 1,
+            Some(Method::Refer) => self.on_refer(reading, side, at, counters),
+            Some(Method::Notify) => self.on_notify(reading, side),
+            Some(Method::Info) => self.on_info(reading, side, at, counters),
             Some(_) => {}
-            None => match reading.method {
-                Method::Invite => self.on_invite_response(reading, side, at, options, counters),
-                Method::Bye => self.on_bye_response(reading, at),
-                _ => {}
-            },
+            None => self.on_response(reading, side, at, options, counters),
+        }
+    }
+
+    fn on_response(
+        &mut self,
+        reading: &Reading<'_>,
+        side: Side,
+        at: Moment,
+        options: &Options,
+        counters: &mut Counters,
+    ) {
+        match reading.method {
+            Method::Invite => {
+                self.on_change_response(reading, side, at, counters);
+                self.on_invite_response(reading, side, at, options, counters);
+            }
+            Method::Update => self.on_change_response(reading, side, at, counters),
+            Method::Bye => self.on_bye_response(reading, side, at),
+            Method::Refer => self.on_refer_response(reading, side),
+            _ => {}
         }
     }
 
@@ -173,13 +209,9 @@ impl Call {
             counters.dialog_omitted += 1;
         }
         let invited = reading.method == Method::Invite && self.tags.is_caller(reading.from_tag);
-        if reading.request.is_none() && invited && reading.status > 100 {
-            if !self.tags.learn(Side::Callee, reading.to_tag) {
-                counters.dialog_omitted += 1;
-            }
-            let branches = self.tags.callees();
-            summary.branches = branches as u32;
-            summary.flags.forked = branches > 1;
+        let dialog = reading.request.is_none() && invited && reading.status > 100;
+        if dialog && !self.tags.learn(Side::Callee, reading.to_tag) {
+            counters.dialog_omitted += 1;
         }
     }
 
@@ -198,100 +230,10 @@ impl Call {
         let inside = self.summary.connected.is_some();
         self.summary.flags.early_media |= !inside && (101..200).contains(&reading.status);
         let answer = reading.request.is_none() || reading.request == Some(Method::Ack);
-        let mut desk = Desk { summary: &mut self.summary, events, counters };
+        let request = reading.request.is_some();
+        let mut desk = Desk { summary: &mut self.summary, events, counters, request };
         desk.describe(side, at, &sdp, answer);
-        if inside && matches!(reading.request, Some(Method::Invite | Method::Update)) {
-            desk.note_hold(at, &sdp);
-        }
         true
-    }
-
-    /// Adds the message to the ladder.
-    fn draw(&mut self, reading: &Reading<'_>, sdp: bool, counters: &mut Counters) {
-        let retransmission = self.is_repeated(reading);
-        let summary = &mut self.summary;
-        if summary.ladder.len() >= LADDER_MAX {
-            summary.ladder_omitted += 1;
-            counters.ladder_omitted += 1;
-            return;
-        }
-        let text = match reading.message.start() {
-            StartLine::Request { name, .. } => clip(name, LADDER_TEXT_MAX),
-            StartLine::Response { status, phrase } if phrase.is_empty() => {
-                format_compact!("{status}")
-            }
-            StartLine::Response { status, phrase } => {
-                format_compact!("{status} {}", clip(phrase, LADDER_TEXT_MAX))
-            }
-        };
-        let (src, dst) = (reading.meta.src, reading.meta.dst);
-        summary.ladder.push(LadderEntry {
-            ts_ns: reading.meta.ts_ns,
-            src,
-            dst,
-            text,
-            sdp,
-            retransmission,
-        });
-    }
-
-    fn is_repeated(&mut self, reading: &Reading<'_>) -> bool {
-        let mut mix = reading.branch ^ u64::from(reading.cseq).rotate_left(32);
-        let ends = [reading.meta.src, reading.meta.dst];
-        let words = ends.iter().flat_map(|a| {
-            let ip = match a.ip().to_canonical() {
-                std::net::IpAddr::V4(v4) => u128::from(v4.to_bits()),
-                std::net::IpAddr::V6(v6) => v6.to_bits(),
-            };
-            [ip as u64, (ip >> 64) as u64, u64::from(a.port())]
-        });
-        let kind = [u64::from(reading.status), reading.method as u64, reading.to_tag];
-        let request = u64::from(reading.request.is_some());
-        for word in words.chain(kind).chain([request]) {
-            mix = (mix ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-        }
-        if self.seen.contains(&mix) {
-            return true;
-        }
-        if self.seen.len() < SEEN_MAX {
-            self.seen.push(mix);
-        } else if let Some(place) = self.seen.get_mut(self.seen_next % SEEN_MAX) {
-            *place = mix;
-            self.seen_next += 1;
-        }
-        false
-    }
-
-    fn on_bye(&mut self, reading: &Reading<'_>, side: Side, at: Moment) {
-        let first = match self.progress.bye {
-            Some((first, _)) => first,
-            None => {
-                self.summary.bye_sent = Some(at);
-                self.summary.hung_up = Some(side);
-                at.clock_ns
-            }
-        };
-        self.progress.bye = Some((first, at.clock_ns));
-        note_causes(&mut self.summary, reading.message);
-    }
-
-    fn on_bye_response(&mut self, reading: &Reading<'_>, at: Moment) {
-        // A challenge is no end: the BYE comes again, with credentials.
-        if reading.status < 200 || matches!(reading.status, 401 | 407) {
-            return;
-        }
-        if self.progress.bye_confirmed.is_none() {
-            self.progress.bye_confirmed = Some(at.clock_ns);
-            self.summary.end = at;
-        }
-        if self.progress.bye.is_none() {
-            // Its BYE was not seen: the answer goes to who sent it.
-            self.progress.bye = Some((at.clock_ns, at.clock_ns));
-            self.summary.bye_sent = Some(at);
-            let answerer =
-                self.tags.sender(reading, self.summary.caller.address, self.summary.called.address);
-            self.summary.hung_up = Some(answerer.other());
-        }
     }
 
     /// Media of the call was seen.
@@ -312,38 +254,6 @@ impl Call {
         // withdraws an inferred answer. The call is over then, but not before that message.
         let (due, why) = deadline::of(&self.progress, summary, options);
         (due.max(self.progress.last), why)
-    }
-
-    /// Ends the call.
-    pub(crate) fn finish(mut self, why: Why, clock_ns: u64) -> Box<CallSummary> {
-        let over = self.progress.bye_confirmed.is_some()
-            || (self.progress.failed.is_some() && self.progress.failure_acked.is_some());
-        let summary = &mut self.summary;
-        if self.progress.bye_confirmed.is_none() {
-            summary.end = summary.last_message;
-            if self.progress.bye.is_none()
-                && let Some(media) = self.progress.media
-            {
-                let more = media.saturating_sub(summary.end.clock_ns);
-                summary.end.clock_ns += more;
-                summary.end.ts_ns = summary.end.ts_ns.saturating_add(more);
-            }
-        }
-        summary.closed_clock_ns = clock_ns;
-        summary.flags.flushed = why == Why::Flushed && !over;
-        summary.flags.replaced = why == Why::Replaced;
-        summary.flags.unacknowledged = summary.connected.is_some() && !self.acknowledged;
-        let [caller, callee] = self.sides;
-        summary.bye = match why {
-            Why::Limit(bye) => bye,
-            _ if caller != callee => Bye::OneWay,
-            _ if self.progress.bye.is_some() && summary.progress.is_none() => Bye::WithoutResponse,
-            _ if self.progress.bye_confirmed.is_some() => Bye::Confirmed,
-            _ if self.progress.bye.is_some() => Bye::Unconfirmed,
-            _ if summary.connected.is_some() => Bye::Missing,
-            _ => Bye::NotConnected,
-        };
-        Box::new(self.summary)
     }
 }
 
@@ -383,14 +293,18 @@ fn note_party(party: &mut Party, reading: &Reading<'_>) {
 
 /// Reason headers of a message that ends a call.
 fn note_causes(summary: &mut CallSummary, message: &Message<'_>) {
+    causes(message, &mut summary.reason_sip, &mut summary.reason_q850);
+}
+
+fn causes(message: &Message<'_>, sip: &mut Option<Cause>, q850: &mut Option<Cause>) {
     if message.known(Header::Reason).is_none() {
         return;
     }
     for reason in message.reasons() {
         let place = if reason.protocol.is("SIP") {
-            &mut summary.reason_sip
+            &mut *sip
         } else if reason.protocol.is("Q.850") {
-            &mut summary.reason_q850
+            &mut *q850
         } else {
             continue;
         };
@@ -424,7 +338,10 @@ fn empty_summary(
         progress: None,
         ringing: None,
         connected: None,
+        refused: None,
         bye_sent: None,
+        bye_answered: None,
+        bye_accepted: None,
         cancelled: None,
         last_response: None,
         hung_up: None,
@@ -437,7 +354,12 @@ fn empty_summary(
         invites: 0,
         reinvites: 0,
         max_retransmission_invite: 0,
-        branches: 0,
+        counts: Counts::default(),
+        branches: Vec::new(),
+        timer: None,
+        transfers: Vec::new(),
+        digits: Vec::new(),
+        redirected_to: empty.clone(),
         claims: Vec::new(),
         claims_omitted: 0,
         codec: None,

@@ -42,8 +42,8 @@ pub(crate) struct Progress {
     pub(crate) cancelled: Option<u64>,
     /// The first and the last BYE.
     pub(crate) bye: Option<(u64, u64)>,
-    /// The first answer to a BYE.
-    pub(crate) bye_confirmed: Option<u64>,
+    /// The first final answer to a BYE, challenges apart.
+    pub(crate) bye_answered: Option<u64>,
     /// Nothing but INVITEs and CANCELs of the caller was seen.
     pub(crate) unanswered: bool,
 }
@@ -62,8 +62,8 @@ pub(crate) fn of(progress: &Progress, summary: &CallSummary, options: &Options) 
             due = (time, why);
         }
     };
-    if let Some(confirmed) = progress.bye_confirmed {
-        sooner(at(confirmed, millis(options.linger_ms)), Why::Over);
+    if let Some(answered) = progress.bye_answered {
+        sooner(at(answered, millis(options.linger_ms)), Why::Over);
         return due;
     }
     if let Some((first, last)) = progress.bye {
@@ -74,7 +74,11 @@ pub(crate) fn of(progress: &Progress, summary: &CallSummary, options: &Options) 
     if summary.connected.is_none() {
         if let Some((failed, status)) = progress.failed {
             match progress.failure_acked {
-                Some(acked) => sooner(at(failed.max(acked), millis(options.linger_ms)), Why::Over),
+                Some(acked) => {
+                    let wait =
+                        if asks_again(status) { options.retry_ms } else { options.linger_ms };
+                    sooner(at(failed.max(acked), millis(wait)), Why::Over);
+                }
                 None => sooner(at(failed, seconds(unacknowledged(status, options))), Why::Over),
             }
         } else if let Some(challenged) = progress.challenged {
@@ -93,15 +97,24 @@ pub(crate) fn of(progress: &Progress, summary: &CallSummary, options: &Options) 
             sooner(idle, Why::Limit(Bye::NoRtp));
         }
         None => {
-            let idle = at(progress.invited, seconds(options.zombie_timeout));
-            sooner(idle, Why::Limit(Bye::Zombie));
+            // A refusal is an answer, too: it has its own time.
+            if progress.failed.is_none() {
+                let idle = at(progress.invited, seconds(options.zombie_timeout));
+                sooner(idle, Why::Limit(Bye::Zombie));
+            }
             if progress.unanswered {
                 let idle = at(progress.last, seconds(options.onewaytimeout));
-                sooner(idle, Why::Over);
+                sooner(idle, Why::Limit(Bye::OneWayTimeout));
             }
         }
     }
     due
+}
+
+/// Whether a refusal makes user agents send another INVITE of the same call by themselves
+/// (RFC 3261 §8.1.3, §21.4; RFC 4028 §7.4; RFC 3578 §3 for overlap dialling).
+const fn asks_again(status: u16) -> bool {
+    matches!(status, 300..400 | 413..=416 | 420..=422 | 428 | 484 | 491 | 494)
 }
 
 /// Seconds that an unacknowledged final response is waited on.

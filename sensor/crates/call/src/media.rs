@@ -4,13 +4,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ringtap_sip::sdp::{Codec, Direction, Media, MediaKind, Sdp};
+use ringtap_sip::sdp::{Codec, Media, MediaKind, Sdp};
 use smallvec::SmallVec;
 
 use crate::counters::Counters;
 use crate::event::{Claim, Event, Moment, PayloadType, Side};
 use crate::key::CallKey;
-use crate::summary::{CLAIMS_MAX, CallSummary, HOLDS_MAX, TEXT_MAX, clip};
+use crate::summary::{CLAIMS_MAX, CallSummary, TEXT_MAX, clip};
 
 /// Payload types kept of one medium.
 const PAYLOAD_TYPES_MAX: usize = 16;
@@ -24,6 +24,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) summary: &'a mut CallSummary,
     pub(crate) events: &'a mut Vec<Event>,
     pub(crate) counters: &'a mut Counters,
+    /// The description stands in a request.
+    pub(crate) request: bool,
 }
 
 impl Desk<'_> {
@@ -34,6 +36,7 @@ impl Desk<'_> {
             match media.kind {
                 MediaKind::Image => self.summary.flags.image = true,
                 MediaKind::Video => self.summary.flags.video = true,
+                MediaKind::Audio => self.note_audio(&media),
                 _ => {}
             }
             if !media.is_rtp() || !matches!(media.kind, MediaKind::Audio | MediaKind::Video) {
@@ -66,6 +69,15 @@ impl Desk<'_> {
         }
         if !usable {
             self.counters.descriptions_without_media += 1;
+        }
+    }
+
+    fn note_audio(&mut self, media: &Media<'_>) {
+        let flags = &mut self.summary.flags;
+        flags.audio = true;
+        if media.codecs().any(|codec| codec.name.is("telephone-event")) {
+            flags.event_in_request |= self.request;
+            flags.event_in_response |= !self.request;
         }
     }
 
@@ -103,32 +115,6 @@ impl Desk<'_> {
         }
         self.counters.claims += 1;
         self.events.push(Event::Claim(claim));
-    }
-
-    /// Notes whether an offer inside of the dialog puts the other side on hold, or takes it off.
-    pub(crate) fn note_hold(&mut self, at: Moment, sdp: &Sdp<'_>) {
-        let mut audio =
-            sdp.media().filter(|m| m.kind == MediaKind::Audio && m.port != 0).peekable();
-        if audio.peek().is_none() {
-            return;
-        }
-        let held = audio.all(|m| {
-            matches!(m.direction(), Direction::SendOnly | Direction::Inactive)
-                || m.connection().is_some_and(|ip| ip.is_unspecified())
-        });
-        let holds = &mut self.summary.holds;
-        let open = holds.last().is_some_and(|(_, end)| end.is_none());
-        if open && !held {
-            if let Some((_, end)) = holds.last_mut() {
-                *end = Some(at);
-            }
-        } else if held && !open {
-            if holds.len() < HOLDS_MAX {
-                holds.push((at, None));
-            } else {
-                self.counters.dialog_omitted += 1;
-            }
-        }
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Options {
     pub rtptimeout: u32,
     /// A ringing or answered call without media, since its last message (code 108).
     pub sipwithoutrtptimeout: u32,
-    /// An INVITE that nobody answers, since its last retransmission (recorded as one-way).
+    /// An INVITE that nobody answers, since its last retransmission (code 105).
     pub onewaytimeout: u32,
     /// A BYE whose answer never comes, since the first BYE, however often repeated (code 103).
     pub bye_timeout: u32,
@@ -37,6 +37,9 @@ pub struct Options {
     pub bye_unconfirmed_ms: u32,
     /// How long a 401 or 407 is waited on for the next INVITE; a person may have to type.
     pub challenge_ms: u32,
+    /// How long a refusal that asks for another INVITE (a redirection, 422, 484, 491 …) is waited
+    /// on for it, once it has been acknowledged.
+    pub retry_ms: u32,
     /// How long a CANCEL is waited on for the INVITE's final response.
     pub cancel_ms: u32,
 }
@@ -60,6 +63,7 @@ impl Default for Options {
             linger_ms: 500,
             bye_unconfirmed_ms: 32_000,
             challenge_ms: 60_000,
+            retry_ms: 4000,
             cancel_ms: 10_000,
         }
     }

@@ -88,11 +88,6 @@ impl Tags {
         self.caller.first().copied().unwrap_or(0)
     }
 
-    /// How many callee tags there are.
-    pub(crate) fn callees(&self) -> usize {
-        self.callee.len()
-    }
-
     /// Remembers a side's tag; false where there is no room.
     pub(crate) fn learn(&mut self, side: Side, tag: u64) -> bool {
         let list = match side {

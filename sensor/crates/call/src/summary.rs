@@ -10,10 +10,13 @@ use ringtap_sip::{Reason, Text};
 use smallvec::SmallVec;
 
 use crate::event::{Claim, Moment, PayloadType, Side};
+use crate::facts::{Branch, Counts, InfoDigit, SessionTimer, Transfer};
 use crate::key::CallKey;
 
-/// Ladder entries kept for a call.
+/// Ladder entries kept for a call: the first ones and the last ones.
 pub const LADDER_MAX: usize = 64;
+/// Of them, the last ones.
+pub const LADDER_TAIL: usize = 16;
 /// Claims made for a call.
 pub const CLAIMS_MAX: usize = 40;
 /// Hold periods kept for a call.
@@ -26,6 +29,10 @@ pub const TEXT_MAX: usize = 255;
 pub const LONG_TEXT_MAX: usize = 512;
 
 /// How a call ended, with the codes of the `bye` column.
+///
+/// Two codes of the schema are never given: 100 (the sensor lost packets), because what the sensor
+/// lost is a fact beside the end and not an end, and 110 (closed by an operator), because there is
+/// no command for that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Bye {
@@ -34,11 +41,11 @@ pub enum Bye {
     NotConnected = 0,
     /// Answered, no BYE seen.
     Missing = 1,
-    /// BYE without an answer.
+    /// BYE without a 2xx.
     Unconfirmed = 2,
-    /// BYE and its answer.
+    /// BYE and its 2xx.
     Confirmed = 3,
-    /// Only one side's messages were seen; an INVITE that nobody answered too.
+    /// Only one side's messages were seen.
     OneWay = 101,
     /// `absolute_timeout`.
     AbsoluteTimeout = 102,
@@ -46,6 +53,8 @@ pub enum Bye {
     ByeTimeout = 103,
     /// `rtptimeout`.
     RtpTimeout = 104,
+    /// `onewaytimeout`: an INVITE that nobody answers.
+    OneWayTimeout = 105,
     /// BYE in a call that was neither rung nor answered.
     WithoutResponse = 106,
     /// No 18x, no 2xx, no media.
@@ -131,6 +140,8 @@ pub struct LadderEntry {
     pub text: CompactString,
     /// It carried a session description.
     pub sdp: bool,
+    /// It is a request.
+    pub request: bool,
     /// The same message was seen before on the same way.
     pub retransmission: bool,
 }
@@ -153,8 +164,16 @@ pub struct Flags {
     pub cancelled: bool,
     /// The INVITE was challenged with 401 or 407.
     pub challenged: bool,
-    /// More than one callee tag: the INVITE was forked.
+    /// More than one callee tag answered one INVITE: it was forked.
     pub forked: bool,
+    /// Both sides sent a BYE.
+    pub both_hung_up: bool,
+    /// telephone-event was offered in a request.
+    pub event_in_request: bool,
+    /// telephone-event was named in a response.
+    pub event_in_response: bool,
+    /// Audio was announced.
+    pub audio: bool,
     /// A 2xx to the INVITE was never acknowledged in our sight.
     pub unacknowledged: bool,
     /// Closed by the end of input or a shutdown while it was still going on.
@@ -200,10 +219,16 @@ pub struct CallSummary {
     pub progress: Option<Moment>,
     /// The first 180.
     pub ringing: Option<Moment>,
-    /// The first 2xx.
+    /// The first 2xx; of several branches, that of the one which carried the call.
     pub connected: Option<Moment>,
+    /// The failure response that ended the first sender's attempt; no challenge.
+    pub refused: Option<Moment>,
     /// The first BYE.
     pub bye_sent: Option<Moment>,
+    /// The first final response to it that was no challenge.
+    pub bye_answered: Option<Moment>,
+    /// The first 2xx to it.
+    pub bye_accepted: Option<Moment>,
     /// The first CANCEL.
     pub cancelled: Option<Moment>,
     /// The response that tells how the INVITE went: a 2xx, else the last final, else the last.
@@ -224,12 +249,22 @@ pub struct CallSummary {
     pub messages: u32,
     /// INVITEs, retransmissions included.
     pub invites: u32,
-    /// INVITEs inside of the dialog.
+    /// INVITEs inside of the dialog, each number of either side once.
     pub reinvites: u32,
     /// Most retransmissions of one INVITE on one hop.
     pub max_retransmission_invite: u32,
-    /// Callee tags seen in responses to the INVITE.
-    pub branches: u32,
+    /// How often else what happened.
+    pub counts: Counts,
+    /// The dialogs that the INVITE led to, challenges apart.
+    pub branches: Vec<Branch>,
+    /// The session timer.
+    pub timer: Option<SessionTimer>,
+    /// Transfers.
+    pub transfers: Vec<Transfer>,
+    /// Digits in INFO.
+    pub digits: Vec<InfoDigit>,
+    /// First Contact of the last 3xx.
+    pub redirected_to: CompactString,
     /// Media claims made.
     pub claims: Vec<Claim>,
     /// Endpoints beyond [`CLAIMS_MAX`].
@@ -246,9 +281,10 @@ pub struct CallSummary {
     pub digest_realm: CompactString,
     /// Call-ID of the dialog that this call replaces.
     pub replaces: CompactString,
-    /// The messages in order, at most [`LADDER_MAX`].
+    /// The messages in order, at most [`LADDER_MAX`]: where there are more, those before the last
+    /// [`LADDER_TAIL`] are missing.
     pub ladder: Vec<LadderEntry>,
-    /// Messages beyond [`LADDER_MAX`].
+    /// Messages that are missing there.
     pub ladder_omitted: u32,
     /// First fault found in a message.
     pub malformed: Option<Reason>,
@@ -258,24 +294,6 @@ pub struct CallSummary {
     pub vlan: u16,
     /// Origin of the first message.
     pub origin: u16,
-}
-
-impl CallSummary {
-    /// First message to the call's end, in nanoseconds.
-    pub const fn duration_ns(&self) -> u64 {
-        self.end.since_ns(self.first)
-    }
-
-    /// Answer to BYE (without one: to the call's end), in nanoseconds.
-    pub fn connect_duration_ns(&self) -> Option<u64> {
-        let connected = self.connected?;
-        Some(self.bye_sent.unwrap_or(self.end).since_ns(connected))
-    }
-
-    /// Post-dial delay: first INVITE to first ringing or answer, in nanoseconds.
-    pub fn progress_time_ns(&self) -> Option<u64> {
-        self.progress.map(|at| at.since_ns(self.first))
-    }
 }
 
 /// The readable form of a text, at most `max` bytes of it.

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use compact_str::CompactString;
 use ringtap_sip::StartLine;
 
 use super::{Call, note_causes};
@@ -17,13 +18,17 @@ use crate::summary::{LONG_TEXT_MAX, PATH_MAX, Response, TEXT_MAX, clip};
 const HOPS_MAX: usize = 16;
 
 /// One INVITE client transaction on one hop.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hop {
-    branch: u64,
-    src: SocketAddr,
-    dst: SocketAddr,
+    pub(super) branch: u64,
+    pub(super) src: SocketAddr,
+    pub(super) dst: SocketAddr,
+    /// Whom its Request-URI asks for.
+    pub(super) number: CompactString,
+    pub(super) domain: CompactString,
     sent: u32,
     finished: bool,
+    cancelled: bool,
 }
 
 impl Call {
@@ -38,7 +43,8 @@ impl Call {
         let inside =
             reading.to_tag != 0 && (self.summary.connected.is_some() || side == Side::Callee);
         if inside || side == Side::Callee {
-            self.summary.reinvites += u32::from(self.summary.invites > 1);
+            let new = self.on_change(reading, side, at);
+            self.summary.reinvites += u32::from(new && self.summary.invites > 1);
             return;
         }
         if self.hops.is_empty() {
@@ -67,15 +73,51 @@ impl Call {
                 let most = &mut self.summary.max_retransmission_invite;
                 *most = again.max(*most);
             }
-            None if room => {
-                self.hops.push(Hop { branch: reading.branch, src, dst, sent: 1, finished: false });
-                self.note_path(dst);
-                // A branch that begins after another one failed: the call goes on.
-                self.progress.failed = None;
-                self.progress.failure_acked = None;
-            }
+            None if room => self.add_hop(reading),
             None => counters.dialog_omitted += 1,
         }
+    }
+
+    fn add_hop(&mut self, reading: &Reading<'_>) {
+        let (src, dst) = (reading.meta.src, reading.meta.dst);
+        let uri = reading.message.request_uri().unwrap_or_default();
+        self.hops.push(Hop {
+            branch: reading.branch,
+            src,
+            dst,
+            number: clip(uri.number(), TEXT_MAX),
+            domain: clip(uri.host(), TEXT_MAX),
+            sent: 1,
+            finished: false,
+            cancelled: false,
+        });
+        self.note_path(dst);
+        // A branch that begins after another one failed: the call goes on.
+        self.progress.failed = None;
+        self.progress.failure_acked = None;
+        self.summary.refused = None;
+        // So it does where the first sender gave up one branch and tries the next.
+        if self.is_head(src) && self.summary.connected.is_none() {
+            self.progress.challenged = None;
+            if self.progress.cancelled.take().is_some() {
+                self.summary.flags.cancelled = false;
+                self.summary.cancelled = None;
+                self.summary.hung_up = None;
+            }
+        }
+    }
+
+    /// The first sender of the INVITE: how it fares there is how the call fares.
+    fn is_head(&self, sender: SocketAddr) -> bool {
+        self.hops.first().is_none_or(|first| first.src == sender)
+    }
+
+    /// The hop of a transaction, by its branch, else by its way.
+    fn hop(&mut self, branch: u64, src: SocketAddr, dst: SocketAddr) -> Option<&mut Hop> {
+        let by_branch = self.hops.iter().position(|h| h.branch == branch && h.src == src);
+        let by_way = || self.hops.iter().position(|h| h.src == src && h.dst == dst);
+        let index = by_branch.or_else(by_way)?;
+        self.hops.get_mut(index)
     }
 
     /// The first INVITE seen, be it the call's first message or late behind a response.
@@ -108,6 +150,7 @@ impl Call {
         self.progress.failed = None;
         self.progress.failure_acked = None;
         self.progress.cancelled = None;
+        self.summary.refused = None;
     }
 
     fn note_credentials(&mut self, reading: &Reading<'_>) {
@@ -144,6 +187,7 @@ impl Call {
         }
         let since =
             if options.response_time_from_first_invite { self.summary.first } else { self.invited };
+        self.note_branch(reading, at, counters);
         let wait_ms = u32::try_from(at.since_ns(since) / 1_000_000).unwrap_or(u32::MAX);
         let summary = &mut self.summary;
         match reading.status {
@@ -166,6 +210,8 @@ impl Call {
         match reading.status {
             100 => {}
             101..200 => {
+                // The INVITE has gone on past whoever challenged it.
+                self.progress.challenged = None;
                 if summary.progress.is_none_or(|known| known.clock_ns > at.clock_ns) {
                     summary.progress = Some(at);
                 }
@@ -173,18 +219,39 @@ impl Call {
                     summary.ringing.get_or_insert(at);
                 }
             }
-            200..300 => {
-                summary.progress.get_or_insert(at);
-                if self.progress.bye.is_none() {
-                    summary.connected = Some(at);
-                    self.acknowledged |= self.late_ack.take().is_some();
-                    // The CANCEL came too late; only a BYE ends the call now.
-                    summary.hung_up = None;
-                }
+            200..300 => self.on_answer(reading, at),
+            _ => {
+                self.on_failure(reading, at, counters);
+                return;
             }
-            _ => self.on_failure(reading, at, counters),
         }
         self.note_response(reading);
+    }
+
+    fn on_answer(&mut self, reading: &Reading<'_>, at: Moment) {
+        self.summary.progress.get_or_insert(at);
+        let (src, dst) = (reading.meta.dst, reading.meta.src);
+        if let Some(hop) = self.hop(reading.branch, src, dst) {
+            hop.finished = true;
+        }
+        // One that comes after a BYE was on its way before it, or is the answer to nothing.
+        if let Some((bye, _)) = self.progress.bye
+            && at.clock_ns > bye
+        {
+            return;
+        }
+        let summary = &mut self.summary;
+        summary.connected = Some(at);
+        summary.refused = None;
+        // What other branches were refused for says nothing of this call.
+        summary.reason_sip = None;
+        summary.reason_q850 = None;
+        self.acknowledged |= self.late_ack.take().is_some();
+        if self.progress.bye.is_none() {
+            // The CANCEL came too late; only a BYE ends the call now.
+            summary.hung_up = None;
+        }
+        self.start_timer(reading, at);
     }
 
     /// The response that the ACK made us infer has come after all, late (a mirror's two
@@ -202,23 +269,42 @@ impl Call {
 
     fn on_failure(&mut self, reading: &Reading<'_>, at: Moment, counters: &mut Counters) {
         let (src, dst) = (reading.meta.dst, reading.meta.src);
-        let by_branch = self.hops.iter().position(|h| h.branch == reading.branch && h.src == src);
-        let by_way = || self.hops.iter().position(|h| h.src == src && h.dst == dst);
-        match by_branch.or_else(by_way).and_then(|index| self.hops.get_mut(index)) {
+        let known = !self.hops.is_empty();
+        match self.hop(reading.branch, src, dst) {
             Some(hop) => hop.finished = true,
-            None => counters.dialog_omitted += u64::from(!self.hops.is_empty()),
+            None => counters.dialog_omitted += u64::from(known),
         }
-        note_causes(&mut self.summary, reading.message);
+        // What the first sender hears is how the call went. What a proxy hears on one of its
+        // branches, it may keep to itself.
+        let head = self.is_head(src);
         if matches!(reading.status, 401 | 407) {
             self.summary.flags.challenged = true;
             self.progress.challenged = Some(at.clock_ns);
+            if self.challenged_cseq != Some(reading.cseq) {
+                self.challenged_cseq = Some(reading.cseq);
+                self.summary.counts.challenges += 1;
+            }
+        }
+        if !head {
             return;
         }
-        // What the first sender hears is how the call went: all its branches must have an end.
-        let head = self.hops.first().map(|h| h.src);
-        let open = self.hops.iter().any(|h| Some(h.src) == head && !h.finished);
+        note_causes(&mut self.summary, reading.message);
+        self.note_response(reading);
+        if matches!(reading.status, 401 | 407) {
+            return;
+        }
+        if (300..400).contains(&reading.status)
+            && let Some(contact) = reading.message.contact()
+        {
+            let text = ringtap_sip::Text::new(contact.uri.as_bytes());
+            self.summary.redirected_to = clip(text, TEXT_MAX);
+        }
+        // All branches of the first sender must have an end.
+        let first = self.hops.first().map(|h| h.src);
+        let open = self.hops.iter().any(|h| Some(h.src) == first && !h.finished);
         if !open {
             self.progress.failed.get_or_insert((at.clock_ns, reading.status));
+            self.summary.refused.get_or_insert(at);
             if let Some(acked) = self.late_ack.take() {
                 self.progress.failure_acked = Some(acked.clock_ns);
             }
@@ -265,8 +351,20 @@ impl Call {
         idle && own && on_first_hop && reading.to_tag != 0
     }
 
+    /// A CANCEL of the caller, or of a proxy for one of its branches.
     pub(super) fn on_cancel(&mut self, reading: &Reading<'_>, at: Moment) {
-        if self.summary.connected.is_some() || reading.cseq != self.invite_cseq {
+        if reading.cseq != self.invite_cseq {
+            return;
+        }
+        let (src, dst) = (reading.meta.src, reading.meta.dst);
+        if let Some(hop) = self.hop(reading.branch, src, dst) {
+            hop.cancelled = true;
+        }
+        if self.summary.connected.is_some() || !self.is_head(src) {
+            return;
+        }
+        let open = |h: &Hop| h.src == src && !h.finished && !h.cancelled;
+        if self.hops.iter().any(open) {
             return;
         }
         let summary = &mut self.summary;

@@ -29,6 +29,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         "UPDATE",
         "PRACK",
         "INFO",
+        "REFER",
+        "NOTIFY",
         "OPTIONS",
         "REGISTER",
         "100/INVITE",
@@ -47,6 +49,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         "481/BYE",
         "200/CANCEL",
         "200/UPDATE",
+        "491/UPDATE",
+        "481/BYE",
+        "202/REFER",
+        "422/INVITE",
     ]);
     let options = prop::collection::vec(
         prop::sample::select(vec![
@@ -63,6 +69,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             "br=x",
             "br=y",
             "h=Reason:Q.850;cause=16",
+            "h=Session-Expires:90;refresher=uac",
+            "h=Refer-To:<sip:1@c?Replaces=x>",
+            "body=application/dtmf:1",
+            "body=message/sipfrag:SIP/2.0_200_OK",
         ]),
         0..3,
     );
@@ -103,7 +113,7 @@ fn play(steps: &[Step], options: Options, polls: impl Fn(usize) -> bool) -> (Vec
     (events, calls)
 }
 
-fn check_events(events: &[Event], calls: &Calls) {
+pub(crate) fn check_events(events: &[Event], calls: &Calls) {
     let mut open = BTreeMap::new();
     for event in events {
         match event {
@@ -114,6 +124,9 @@ fn check_events(events: &[Event], calls: &Calls) {
                 assert!(call.end.clock_ns >= call.first.clock_ns);
                 assert!(call.closed_clock_ns >= call.last_message.clock_ns);
                 assert!(call.ladder.len() as u32 + call.ladder_omitted == call.messages);
+                assert!(call.branches.iter().filter(|branch| branch.won).count() <= 1);
+                let holds = call.holds.iter();
+                assert!(holds.rev().skip(1).all(|(_, end)| end.is_some()), "{:?}", call.holds);
             }
         }
     }

@@ -5,6 +5,14 @@
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod forks;
+#[cfg(test)]
+mod inside;
+#[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod media;
 #[cfg(test)]
 mod odd;

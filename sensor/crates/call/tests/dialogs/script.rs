@@ -3,7 +3,8 @@
 //! A line is `TIME_MS WHO WHAT [CSEQ] [OPTION…]`. WHO is `A` (the caller, 10.0.0.1), `B` (the
 //! callee, 10.0.0.2) or `P` (a proxy, 10.0.0.9); `A>P` names the receiver too. WHAT is a method,
 //! or `STATUS/METHOD`. Options: `sdp=PORT` or `sdp=IP:PORT`, `dir=ATTRIBUTE`, `re` (inside of the
-//! dialog), `from=TAG`, `to=TAG`, `br=BRANCH`, `id=CALL-ID`, `h=Name:value` (`_` for a blank).
+//! dialog), `from=TAG`, `to=TAG`, `br=BRANCH`, `id=CALL-ID`, `h=Name:value` (`_` for a blank),
+//! `body=TYPE:TEXT` (`|` for a line's end), `uri=URI`.
 //! `TIME_MS tick` lets time pass.
 
 use std::fmt::Write;
@@ -87,7 +88,7 @@ pub(crate) fn message(clock_ns: u64, who: &str, words: Vec<&str>) -> (Meta, Stri
 
     let mut text = match status {
         Some(status) => format!("SIP/2.0 {status} Phrase{status}\r\n"),
-        None => format!("{method} sip:200@b.example SIP/2.0\r\n"),
+        None => format!("{method} {} SIP/2.0\r\n", option("uri").unwrap_or("sip:200@b.example")),
     };
     let to_tag = if to.is_empty() { String::new() } else { format!(";tag={to}") };
     let (from_uri, to_uri) =
@@ -114,12 +115,12 @@ pub(crate) fn message(clock_ns: u64, who: &str, words: Vec<&str>) -> (Meta, Stri
              a=ptime:20\r\na={direction}\r\n"
         )
     });
-    match body {
-        Some(body) => write!(
-            text,
-            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        ),
+    let other = option("body").and_then(|b| b.split_once(':'));
+    let other = other.map(|(kind, text)| (kind, text.replace('|', "\r\n").replace('_', " ")));
+    match body.map(|sdp| ("application/sdp", sdp)).or(other) {
+        Some((kind, body)) => {
+            write!(text, "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        }
         None => write!(text, "Content-Length: 0\r\n\r\n"),
     }
     .unwrap();
@@ -166,6 +167,7 @@ pub(crate) fn show(event: &Event) -> String {
         ("answer_inferred", flags.answer_inferred),
         ("flushed", flags.flushed),
         ("replaced", flags.replaced),
+        ("both_hung_up", flags.both_hung_up),
     ] {
         if set {
             write!(line, " {name}").unwrap();

@@ -125,7 +125,7 @@ fn nobody_answers_at_all() {
          1500 A INVITE 1
          3500 A INVITE 1
          60000 tick",
-        &["18500 close bye=101 response=0 hung=- pdd=- connected=- duration=3500 talk=- again=3"],
+        &["18500 close bye=105 response=0 hung=- pdd=- connected=- duration=3500 talk=- again=3"],
     );
 }
 
@@ -252,7 +252,7 @@ fn glare_changes_nothing() {
          3010 A 200/BYE 2
          9000 tick",
         &["3510 close bye=3 response=200 hung=Caller pdd=1000 connected=1000 duration=3010 \
-             talk=2000"],
+             talk=2000 both_hung_up"],
     );
 }
 
