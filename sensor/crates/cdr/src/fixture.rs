@@ -1,5 +1,6 @@
 //! Records for the tests.
 
+use crate::dialog::{Branch, Dialog, Timer, Transfer};
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 
@@ -32,6 +33,56 @@ fn stream() -> StreamRecord {
         exact: false,
         spool_key: u64::MAX - 1,
         ..StreamRecord::default()
+    }
+}
+
+fn dialog() -> Dialog {
+    let branch = |tag: &str, won: bool| Branch {
+        tag: tag.into(),
+        cseq: 1,
+        addr: "10.0.0.2:5060".parse().unwrap(),
+        number: "201".into(),
+        domain: "b.example".into(),
+        agent: "phone/2.0".into(),
+        first_us: CALLDATE_US + 90_001,
+        ringing_us: Some(CALLDATE_US + 180_002),
+        answered_us: won.then_some(CALLDATE_US + 2_500_000),
+        ended_us: None,
+        bye: 1,
+        response_num: if won { 200 } else { 486 },
+        response: if won { "200 OK" } else { "486 Busy Here" }.into(),
+        reason_sip: Reason::default(),
+        reason_q850: Reason { cause: Some(17), text: "User busy".into() },
+        won,
+    };
+    Dialog {
+        ringing_time_us: Some(180_000),
+        setup_time_us: Some(2_500_000),
+        srd_us: Some(90_000),
+        sdd_us: Some(1_000),
+        sdt_us: Some(10_000_000),
+        reinvites: 2,
+        responses_again: 3,
+        timer: Some(Timer {
+            expires_s: 1800,
+            refresher: Some(Side::Callee),
+            refreshes: 4,
+            missed: false,
+            ended_call: true,
+        }),
+        dialled: "200".into(),
+        marks: "early_media forked".into(),
+        branches: vec![branch("x", false), branch("y", true)],
+        transfers: vec![Transfer {
+            at_us: CALLDATE_US + 5_000_000,
+            by: Side::Callee,
+            refer_to: "<sip:300@c.example>".into(),
+            number: "300".into(),
+            attended: false,
+            status: Some(202),
+            result: None,
+        }],
+        ..Dialog::default()
     }
 }
 
@@ -88,6 +139,7 @@ pub(crate) fn call(n: u64) -> CallRecord {
         }],
         ladder: vec![step(0, "INVITE (SDP)"), step(180, "180 Ringing")],
         ladder_dropped: 1,
+        dialog: dialog(),
         ..CallRecord::default()
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::clock;
 use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
+use crate::dialog::{BRANCH, DIALOG, TRANSFER};
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::stream::StreamRecord;
 use crate::text;
@@ -43,7 +44,25 @@ pub fn push_call(out: &mut String, call: &CallRecord) {
         push_pair(out, "daddr", Value::Ip(dtmf.daddr.to_canonical()));
         out.push('}');
     }
-    out.push_str("]}");
+    out.push_str("],\"branches\":");
+    push_array(out, BRANCH, &call.dialog.branches);
+    out.push_str(",\"transfers\":");
+    push_array(out, TRANSFER, &call.dialog.transfers);
+    out.push('}');
+}
+
+/// An array of objects, each with these columns as its keys.
+fn push_array<T>(out: &mut String, columns: &[Column<T>], all: &[T]) {
+    out.push('[');
+    for (n, one) in all.iter().enumerate() {
+        out.push_str(if n == 0 { "{" } else { ",{" });
+        for (n, Column { name, value }) in columns.iter().enumerate() {
+            let push = if n == 0 { push_first } else { push_pair };
+            push(out, name, value(one));
+        }
+        out.push('}');
+    }
+    out.push(']');
 }
 
 /// Appends a stream that no call claimed, without a line feed.
@@ -58,7 +77,7 @@ pub fn push_lone_stream(out: &mut String, lone: &LoneStream) {
 }
 
 /// A call's columns with their values, in their order: identity and texts, then the caller's
-/// direction, then the callee's.
+/// direction, then the callee's, then what is said of the signalling besides.
 pub fn call_values(
     call: &CallRecord,
 ) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, Value<'_>)> {
@@ -71,7 +90,8 @@ pub fn call_values(
             (format!("{prefix}{}", column.name).into(), value)
         })
     });
-    plain.chain(texts).chain(legs)
+    let dialog = DIALOG.iter().map(|column| (column.name.into(), (column.value)(call)));
+    plain.chain(texts).chain(legs).chain(dialog)
 }
 
 /// The first line of CSV for calls, with its line feed.

@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod column;
+pub mod dialog;
 pub mod filter;
 #[cfg(test)]
 mod fixture;
@@ -19,6 +20,7 @@ pub mod store;
 pub mod stream;
 pub mod text;
 
+pub use dialog::Dialog;
 pub use filter::{Cidr, Filter, FilterError};
 pub use id::IdSource;
 pub use record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};

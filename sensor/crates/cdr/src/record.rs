@@ -3,6 +3,7 @@
 //! Nothing is derived here twice: the columns of either direction (`a_…`, `b_…`) are read from
 //! the stream that speaks for it ([`CallRecord::main_stream`]); `column` knows the units.
 
+use crate::dialog::Dialog;
 use crate::stream::StreamRecord;
 use compact_str::CompactString;
 use std::net::{IpAddr, SocketAddr};
@@ -93,7 +94,7 @@ pub struct CallRecord {
     pub connect_duration_us: Option<u64>,
     /// From the first INVITE to the first 18x or 200 (post-dial delay).
     pub progress_time_us: Option<u64>,
-    /// From the BYE to its final response.
+    /// From the BYE to its final response; `None` where it has none.
     pub post_bye_delay_us: Option<u64>,
     /// Who called.
     pub caller: Party,
@@ -137,7 +138,7 @@ pub struct CallRecord {
     pub custom_header1: CompactString,
     /// The value of the header that joins legs.
     pub match_header: CompactString,
-    /// The times on hold, in the form of the schema.
+    /// The times on hold, in seconds since the first message: `12.340-20.001,31.500-`.
     pub hold: CompactString,
     /// The streams that the call claimed, in a fixed order.
     pub streams: Vec<StreamRecord>,
@@ -147,6 +148,8 @@ pub struct CallRecord {
     pub ladder: Vec<Step>,
     /// Messages beyond what the ladder keeps.
     pub ladder_dropped: u32,
+    /// What else the signalling said.
+    pub dialog: Dialog,
 }
 
 /// One message of a call's ladder.

@@ -7,6 +7,7 @@
 //! It does not retry and does not queue: whoever writes keeps the batch until it is stored.
 
 mod bind;
+mod dialog;
 mod names;
 mod read;
 mod schema;
@@ -32,7 +33,7 @@ const CACHE_KIB: u32 = 16 * 1024;
 const CHECKPOINT_PAGES: u32 = 16_000;
 
 /// Prepared statements that are kept.
-const STATEMENTS_MAX: usize = 32;
+const STATEMENTS_MAX: usize = 48;
 
 /// A database file.
 #[derive(Debug)]

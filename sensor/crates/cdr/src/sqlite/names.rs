@@ -30,6 +30,7 @@ pub(super) struct Names {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
+    Request,
     Response,
     Agent,
     ReasonSip,
@@ -54,6 +55,31 @@ impl Names {
         })
     }
 
+    /// The number of a response's status line.
+    pub(super) fn response(&mut self, c: &Connection, text: &str) -> Result<Option<i64>> {
+        self.number(c, Kind::Response, text)
+    }
+
+    /// The number of a request's method.
+    pub(super) fn request(&mut self, c: &Connection, text: &str) -> Result<Option<i64>> {
+        self.number(c, Kind::Request, text)
+    }
+
+    /// The number of a user agent.
+    pub(super) fn agent(&mut self, c: &Connection, text: &str) -> Result<Option<i64>> {
+        self.number(c, Kind::Agent, text)
+    }
+
+    /// The number of a reason's text, protocol SIP.
+    pub(super) fn reason_sip(&mut self, c: &Connection, text: &str) -> Result<Option<i64>> {
+        self.number(c, Kind::ReasonSip, text)
+    }
+
+    /// The number of a reason's text, protocol Q.850.
+    pub(super) fn reason_q850(&mut self, c: &Connection, text: &str) -> Result<Option<i64>> {
+        self.number(c, Kind::ReasonQ850, text)
+    }
+
     fn number(&mut self, connection: &Connection, kind: Kind, text: &str) -> Result<Option<i64>> {
         let text = clip(text, if kind == Kind::Agent { 512 } else { TEXT_MAX });
         if text.is_empty() {
@@ -65,6 +91,10 @@ impl Names {
             return Ok(Some(id));
         }
         let (select, insert) = match kind {
+            Kind::Request => (
+                "SELECT id FROM cdr_sip_request WHERE request = ?1",
+                "INSERT INTO cdr_sip_request (request) VALUES (?1)",
+            ),
             Kind::Response => (
                 "SELECT id FROM cdr_sip_response WHERE lastSIPresponse = ?1",
                 "INSERT INTO cdr_sip_response (lastSIPresponse) VALUES (?1)",

@@ -4,6 +4,7 @@
 
 use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
 use crate::clock;
+use crate::dialog::Dialog;
 use crate::filter::Filter;
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Side, Step};
 use crate::store::Counts;
@@ -259,35 +260,36 @@ fn children(connection: &Connection, call: &mut CallRecord) -> Result<()> {
         })
     })?;
     call.dtmf = digits.collect::<Result<_>>()?;
+    call.dialog = super::dialog::read(connection, call.id)?;
     Ok(())
 }
 
 /// A row's columns, one after the other.
-struct Columns<'r, 's> {
-    row: &'r Row<'s>,
-    at: usize,
+pub(super) struct Columns<'r, 's> {
+    pub(super) row: &'r Row<'s>,
+    pub(super) at: usize,
 }
 
 impl Columns<'_, '_> {
-    fn next<T: FromSql>(&mut self) -> Result<T> {
+    pub(super) fn next<T: FromSql>(&mut self) -> Result<T> {
         self.at += 1;
         self.row.get(self.at - 1)
     }
 
     /// A text, empty for NULL.
-    fn text(&mut self) -> Result<CompactString> {
+    pub(super) fn text(&mut self) -> Result<CompactString> {
         self.at += 1;
         let text = self.row.get_ref(self.at - 1)?.as_str_or_null()?;
         Ok(text.map(CompactString::from).unwrap_or_default())
     }
 
     /// A number that SQLite keeps with a sign.
-    fn unsigned(&mut self) -> Result<u64> {
+    pub(super) fn unsigned(&mut self) -> Result<u64> {
         self.next::<i64>().map(|number| number as u64)
     }
 
     /// Seconds with three digits.
-    fn seconds(&mut self) -> Result<Option<u64>> {
+    pub(super) fn seconds(&mut self) -> Result<Option<u64>> {
         self.next().map(|seconds| micros(seconds, 1000))
     }
 
@@ -305,7 +307,7 @@ fn micros(seconds: Option<f64>, grain: u64) -> Option<u64> {
     Some(((seconds * 1e6 / grain as f64).round() as u64).saturating_mul(grain))
 }
 
-struct Ip(IpAddr);
+pub(super) struct Ip(pub(super) IpAddr);
 
 impl FromSql for Ip {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -374,6 +376,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         custom_header1: c.text()?,
         match_header: c.text()?,
         hold: c.text()?,
+        dialog: Dialog::default(),
         streams: Vec::new(),
         dtmf: Vec::new(),
         ladder: Vec::new(),

@@ -6,19 +6,39 @@
 use super::Errors;
 use crate::store::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
+use std::time::{Duration, Instant};
 
 /// Marks a database as ours ("RTAP").
 const APPLICATION_ID: i64 = 0x5254_4150;
 
 /// What leads to version 1, 2, …: the first makes an empty database. Add, never change.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("0002_dialog.sql")];
 
 /// The version that this build writes.
-const CURRENT: i64 = STEPS.len() as i64;
+pub(super) const CURRENT: i64 = STEPS.len() as i64;
+
+/// Between two attempts where another process was in the way.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Brings the database to [`CURRENT`], all steps in one transaction; safe while other processes
 /// do the same.
 pub(super) fn migrate(connection: &mut Connection, errors: &Errors) -> Result<(), StoreError> {
+    let begun = Instant::now();
+    loop {
+        match attempt(connection, errors) {
+            // SQLite does not wait where two that wait would wait for each other, as when both
+            // turn the log on.
+            Err(StoreError::Locked { .. })
+                if begun.elapsed() < Duration::from_millis(errors.waited_ms) =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn attempt(connection: &mut Connection, errors: &Errors) -> Result<(), StoreError> {
     let fail = |error| errors.line("read the schema", &error);
     if state(connection, errors)? == CURRENT {
         return Ok(());

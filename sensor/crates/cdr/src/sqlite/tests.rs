@@ -1,5 +1,6 @@
 //! The store with real files.
 
+use super::schema::CURRENT;
 use super::*;
 use crate::fixture;
 use std::ops::ControlFlow::{Break, Continue};
@@ -302,7 +303,8 @@ fn files_that_are_no_database_of_ours_get_one_line() {
     let path = dir.path().join("newer.db");
     drop(Sqlite::create(&path).unwrap());
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    assert!(line(&path).contains("made by a newer ringtap (schema 99; this one knows up to 1)"));
+    let newer = format!("made by a newer ringtap (schema 99; this one knows up to {CURRENT})");
+    assert!(line(&path).contains(&newer));
 
     assert!(line(dir.path()).starts_with(&format!("{}: cannot", dir.path().display())));
     let absent = dir.path().join("no/such/a.db");
@@ -349,5 +351,93 @@ fn processes_that_start_at_once_make_one_schema() {
     assert_eq!(store.counts().unwrap().calls, 4);
     let sql = "SELECT count(*) FROM system WHERE type = 'ringtap_schema'";
     let count: i64 = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
-    assert_eq!(count, 1);
+    assert_eq!(count, CURRENT);
+}
+
+#[test]
+fn branches_and_side_tables_have_the_schema_s_rows() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let mut call = fixture::call(7);
+    let told =
+        |us, text: &str, status| crate::dialog::Told { since_us: us, text: text.into(), status };
+    call.dialog.side_tables = crate::dialog::SideTables {
+        sdp: vec![crate::dialog::Announced {
+            addr: "10.0.0.1:4000".parse().unwrap(),
+            side: crate::record::Side::Caller,
+            ptime_ms: Some(20),
+        }],
+        proxies: vec!["10.0.0.9".parse().unwrap(), "10.0.0.2".parse().unwrap()],
+        responses: vec!["180 Ringing".into(), "200 OK".into()],
+        history: vec![told(12_000, "BYE", None), told(13_000, "200 OK", Some(200))],
+    };
+    store.write(&[boxed(call.clone()), boxed(CallRecord { id: 8, ..call })]).unwrap();
+    let text = |sql: &str| {
+        let c = &store.connection;
+        let mut statement = c.prepare(sql).unwrap();
+        let width = statement.column_count();
+        let rows = statement.query_map([], |row| {
+            let cell = |at| match row.get::<_, rusqlite::types::Value>(at).unwrap() {
+                rusqlite::types::Value::Null => "-".to_owned(),
+                rusqlite::types::Value::Integer(n) => n.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => format!("{other:?}"),
+            };
+            Ok((0..width).map(cell).collect::<Vec<_>>().join(" "))
+        });
+        rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        text(
+            "SELECT called, called_reverse, hex(sipcalledip), hex(proxyip_1), proxyip_2, bye, \
+             lastSIPresponse, reason_q850_cause, reason, ua, call_id FROM cdr_next_branches b \
+             LEFT JOIN cdr_sip_response r ON r.id = b.lastSIPresponse_id \
+             LEFT JOIN cdr_reason q ON q.id = b.reason_q850_text_id \
+             LEFT JOIN cdr_ua u ON u.id = b.b_ua_id WHERE cdr_ID = 7"
+        ),
+        [
+            "201 102 0A000002 0A000009 - 1 486 Busy Here 17 User busy phone/2.0 call-7@example.com",
+            "201 102 0A000002 0A000009 - 1 200 OK 17 User busy phone/2.0 call-7@example.com"
+        ]
+    );
+    assert_eq!(
+        text("SELECT hex(ip), port, is_caller, ptime FROM cdr_sdp WHERE cdr_ID = 7"),
+        ["0A000001 4000 1 20"]
+    );
+    assert_eq!(text("SELECT hex(dst) FROM cdr_proxy WHERE cdr_ID = 7"), ["0A000009", "0A000002"]);
+    assert_eq!(
+        text(
+            "SELECT lastSIPresponse, SIPresponseNum FROM cdr_sipresp s \
+             JOIN cdr_sip_response r ON r.id = s.SIPresponse_id WHERE cdr_ID = 8"
+        ),
+        ["180 Ringing 180", "200 OK 200"]
+    );
+    assert_eq!(
+        text(
+            "SELECT time, request, lastSIPresponse, SIPresponseNum FROM cdr_siphistory h \
+             LEFT JOIN cdr_sip_request q ON q.id = h.SIPrequest_id \
+             LEFT JOIN cdr_sip_response r ON r.id = h.SIPresponse_id WHERE cdr_ID = 7"
+        ),
+        ["12000 BYE - -", "13000 - 200 OK 200"]
+    );
+}
+
+#[test]
+fn a_database_of_the_first_version_is_brought_up_and_its_calls_stay() {
+    let (_dir, path) = at("a.db");
+    {
+        let old = rusqlite::Connection::open(&path).unwrap();
+        old.execute_batch(include_str!("schema.sql")).unwrap();
+        old.execute_batch(
+            "PRAGMA application_id = 0x52544150; PRAGMA user_version = 1;
+             INSERT INTO cdr (ID, calldate, callend) VALUES (5, '2026-11-22', '2026-11-22');
+             INSERT INTO ringtap_cdr VALUES (5, '2026-11-22', 1, 2, 'old', 3, 4, NULL, 0, 1, 0);",
+        )
+        .unwrap();
+    }
+    let mut store = Sqlite::create(&path).unwrap();
+    let old = store.call(5).unwrap().unwrap();
+    assert_eq!((old.callid.as_str(), &old.dialog), ("old", &crate::Dialog::default()));
+    store.write(&[boxed(fixture::call(7))]).unwrap();
+    assert_eq!(store.call(7).unwrap(), Some(fixture::call(7)));
 }

@@ -4,6 +4,7 @@
 
 use super::bind::{Address, CALLID_MAX, STREAM, TEXT_MAX, Text, bind_cdr, bind_stream};
 use super::bind::{clip, file_name, ladder};
+use super::dialog;
 use super::names::Names;
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS};
@@ -82,6 +83,7 @@ struct Batch<'c> {
     dtmf: CachedStatement<'c>,
     ladder: CachedStatement<'c>,
     lone: CachedStatement<'c>,
+    dialog: dialog::Writer<'c>,
 }
 
 impl<'c> Batch<'c> {
@@ -112,6 +114,7 @@ impl<'c> Batch<'c> {
             dtmf: plain("cdr_dtmf", "cdr_ID, calldate, daddr, saddr, firsttime, dtmf, type")?,
             ladder: plain("ringtap_ladder", "cdr_ID, calldate, steps")?,
             lone: statement(&SQL_LONE)?,
+            dialog: dialog::Writer::prepare(connection)?,
         })
     }
 
@@ -197,7 +200,7 @@ impl<'c> Batch<'c> {
         if !call.ladder.is_empty() {
             self.ladder.execute(params![id, calldate, ladder(&call.ladder)])?;
         }
-        Ok(())
+        self.dialog.write(id, calldate, call, self.names)
     }
 
     fn cdr_rtp_row(
