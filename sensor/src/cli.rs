@@ -26,6 +26,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// List recorded calls.
     Calls(CallsArgs),
+    /// Sum up recorded calls: answered, ASR, NER, the ratios and delays of RFC 6076, MOS.
+    Summary(SummaryArgs),
     /// Show one call: its ladder, its streams, its quality.
     Call(CallArgs),
     /// Write one call's packets (SIP, RTP, RTCP, in order of time) to a capture file.
@@ -125,12 +127,9 @@ pub struct StoreArgs {
     pub store: Option<String>,
 }
 
-/// `ringtap calls`
+/// Which calls are asked for; everything that is given must hold.
 #[derive(Debug, Args)]
-pub struct CallsArgs {
-    /// The store.
-    #[command(flatten)]
-    pub store: StoreArgs,
+pub struct FilterArgs {
     /// Calls that began at or after T: RFC 3339, `YYYY-MM-DD HH:MM:SS`, UNIX seconds, or -1h
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub since: Option<String>,
@@ -161,12 +160,50 @@ pub struct CallsArgs {
     /// A user agent contains A
     #[arg(long, value_name = "A")]
     pub agent: Option<String>,
+}
+
+/// `ringtap calls`
+#[derive(Debug, Args)]
+pub struct CallsArgs {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Which calls.
+    #[command(flatten)]
+    pub filter: FilterArgs,
     /// At most N calls, the newest
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub limit: usize,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// How `summary` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SumFormat {
+    /// A line for each figure, for people.
+    #[default]
+    Table,
+    /// One JSON object.
+    Json,
+}
+
+/// `ringtap summary`
+#[derive(Debug, Args)]
+pub struct SummaryArgs {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Which calls.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Only the newest N of them
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: SumFormat,
 }
 
 /// `ringtap call`
@@ -256,6 +293,6 @@ mod tests {
     fn relative_times_are_not_taken_for_options() {
         let cli = Cli::try_parse_from(["ringtap", "calls", "--since", "-1h"]).unwrap();
         let Command::Calls(args) = cli.command else { unreachable!() };
-        assert_eq!(args.since.as_deref(), Some("-1h"));
+        assert_eq!(args.filter.since.as_deref(), Some("-1h"));
     }
 }

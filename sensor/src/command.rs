@@ -13,7 +13,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use ringtap_cdr::{Filter, Store};
 
-use crate::cli::{CallArgs, CallsArgs, Command, ConfigArgs, Format, StatusArgs, StoreArgs};
+use crate::cli::{
+    CallArgs, CallsArgs, Command, ConfigArgs, FilterArgs, Format, StatusArgs, StoreArgs, SumFormat,
+    SummaryArgs,
+};
 use crate::config::{self, Config};
 use crate::{query, status};
 
@@ -23,6 +26,7 @@ pub fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&args)?,
         Command::Replay(args) => return replay::replay(args),
         Command::Calls(args) => calls(&args)?,
+        Command::Summary(args) => summary(&args)?,
         Command::Call(args) => return call(&args),
         Command::Pcap(args) => pcap::pcap(&args)?,
         Command::Audio(args) => audio::audio(&args)?,
@@ -68,6 +72,21 @@ fn store(args: &StoreArgs) -> anyhow::Result<(Config, Box<dyn Store>)> {
 
 fn calls(args: &CallsArgs) -> anyhow::Result<()> {
     let (_, mut store) = store(&args.store)?;
+    let filter = Filter { limit: Some(args.limit), ..filter(&args.filter)? };
+    let mut out = BufWriter::new(io::stdout().lock());
+    query::calls(store.as_mut(), &filter, query_format(args.format), &mut out)?;
+    out.flush().context("cannot print")
+}
+
+fn summary(args: &SummaryArgs) -> anyhow::Result<()> {
+    let (_, mut store) = store(&args.store)?;
+    let filter = Filter { limit: args.limit, ..filter(&args.filter)? };
+    let mut out = BufWriter::new(io::stdout().lock());
+    query::summary(store.as_mut(), &filter, args.format == SumFormat::Json, &mut out)?;
+    out.flush().context("cannot print")
+}
+
+fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
     let mut filter = Filter::default();
     let now_us = now_us();
     let sensor = args.sensor.map(|n| n.to_string());
@@ -90,10 +109,7 @@ fn calls(args: &CallsArgs) -> anyhow::Result<()> {
             filter.set(name, value, now_us)?;
         }
     }
-    filter.limit = Some(args.limit);
-    let mut out = BufWriter::new(io::stdout().lock());
-    query::calls(store.as_mut(), &filter, query_format(args.format), &mut out)?;
-    out.flush().context("cannot print")
+    Ok(filter)
 }
 
 fn call(args: &CallArgs) -> anyhow::Result<ExitCode> {

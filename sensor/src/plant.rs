@@ -99,7 +99,8 @@ impl Stations {
             Exchange::mesh(count, RING_MAX, files).into_iter().zip(gatherers)
         {
             let shared = Arc::new(Published::default());
-            let recorder = Recorder::new(config.id_sensor, made.clone(), files);
+            let recorder =
+                Recorder::new(config.id_sensor, options::side_tables(config), made.clone(), files);
             let spooling = gatherer.map(|g| Spooling::new(g, options::saving(config), seed));
             published.push(Arc::clone(&shared));
             workers.push(Worker::new(Parts {

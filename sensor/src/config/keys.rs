@@ -2,6 +2,7 @@
 //!
 //! The same way for a line of the file and for an option of the command line. It reads no files.
 
+use super::side_tables::{save_sdp, sip_history};
 use super::value::{self, list, number, path, ports, yes_no};
 use super::{Config, ConfigError, MediaFilter, Mode, SaveRtp, names};
 
@@ -222,6 +223,11 @@ pub(super) static KEYS: &[Key] = keys! {
     "id_sensor" "a number (1 to 65535; 0 or -1: none)" => sensor;
     "realm" "a number (0 to 4294967295)" => realm;
     "store" "sqlite:PATH, or none (this build has no other store)" => store;
+    "save_sip_responses" YES_NO => set!(save_sip_responses, yes_no);
+    "save_sip_history" "methods (invite,bye), REQUESTS, RESPONSES, ALL, or no"
+        => set!(save_sip_history, sip_history);
+    "save_sdp_ipport" "last, all or no" => set!(save_sdp_ipport, save_sdp);
+    "cdrproxy" YES_NO => set!(cdrproxy, yes_no);
     "spooldir" "a folder" => set!(spooldir, path);
     "savesip" YES_NO => set!(savesip, yes_no);
     "savertp" "yes, no or header" => set!(savertp, save_rtp);

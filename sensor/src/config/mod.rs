@@ -8,6 +8,7 @@ mod check;
 mod keys;
 mod lines;
 mod names;
+mod side_tables;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -19,6 +20,7 @@ use ringtap_capture::Method;
 
 pub use check::{Report, check};
 pub use lines::Fault;
+pub use side_tables::{SaveSdp, SipHistory};
 pub use value::PortRange;
 
 /// The file that is read when none is named, if it is there.
@@ -99,6 +101,14 @@ pub struct Config {
     pub max_invite_packets_in_call: u32,
     /// Response times count from the first INVITE.
     pub response_time_from_first_invite: bool,
+    /// The different responses of each call are stored.
+    pub save_sip_responses: bool,
+    /// Which messages of each call are stored.
+    pub save_sip_history: SipHistory,
+    /// Which announced media endpoints are stored.
+    pub save_sdp_ipport: SaveSdp,
+    /// Where the INVITE went besides is stored.
+    pub cdrproxy: bool,
     /// Where records go.
     pub store: Option<String>,
     /// The root of the spool.
@@ -198,6 +208,10 @@ impl Default for Config {
             max_sip_packets_in_call: call.max_sip_packets_in_call,
             max_invite_packets_in_call: call.max_invite_packets_in_call,
             response_time_from_first_invite: call.response_time_from_first_invite,
+            save_sip_responses: false,
+            save_sip_history: SipHistory::default(),
+            save_sdp_ipport: SaveSdp::Last,
+            cdrproxy: true,
             store: None,
             spooldir: PathBuf::from("/var/spool/ringtap"),
             savesip: false,

@@ -10,6 +10,7 @@ use ringtap_common::maps::{self, PortSet, PortSets};
 use ringtap_spool::Compression;
 
 use crate::config::{Config, MediaFilter, Mode, SaveRtp};
+use crate::worker::record::dialog::Kept;
 use crate::worker::spooling::{self, Saving};
 use crate::worker::streams;
 
@@ -54,6 +55,16 @@ pub fn calls(config: &Config) -> ringtap_call::Options {
         max_invite_packets_in_call: config.max_invite_packets_in_call,
         response_time_from_first_invite: config.response_time_from_first_invite,
         ..ringtap_call::Options::default()
+    }
+}
+
+/// Which side tables of the schema are filled.
+pub fn side_tables(config: &Config) -> Kept {
+    Kept {
+        responses: config.save_sip_responses,
+        history: config.save_sip_history,
+        sdp: config.save_sdp_ipport,
+        proxies: config.cdrproxy,
     }
 }
 

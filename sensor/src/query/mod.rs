@@ -1,10 +1,12 @@
-//! What `calls` and `call` print: lists, tables and one call's ladder.
+//! What `calls`, `call` and `summary` print: lists, tables, one call's ladder, sums.
 //!
 //! Records come from a store or from whoever has them; questions are the store's business.
 
+mod dialog;
 mod ladder;
 mod list;
 mod one;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +16,7 @@ use std::ops::ControlFlow;
 use ringtap_cdr::{CallRecord, Filter, Record, Store, StoreError, json};
 
 pub use list::{calls_table, streams_table};
+pub use summary::summary;
 
 /// Rows of a table that are held to align their columns; longer lists come in several tables.
 const TABLE_ROWS_MAX: usize = 10_000;

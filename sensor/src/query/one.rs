@@ -8,6 +8,7 @@ use ringtap_cdr::record::{DtmfKind, Party, Reason, Side};
 use ringtap_cdr::text::safe;
 use ringtap_cdr::{CallRecord, StreamRecord};
 
+use super::dialog;
 use super::ladder::ladder;
 use super::list::{call_streams, score, seconds, socket, when};
 
@@ -18,9 +19,10 @@ pub(super) fn text(call: &CallRecord) -> String {
         out.push('\n');
         out.push_str(&ladder(&call.ladder));
         if call.ladder_dropped > 0 {
-            let _ = writeln!(out, "and {} more messages", call.ladder_dropped);
+            let _ = writeln!(out, "{} more before the last 16", call.ladder_dropped);
         }
     }
+    out.push_str(&dialog::details(call));
     out.push('\n');
     if call.streams.is_empty() {
         out.push_str("No RTP.\n");
@@ -61,6 +63,9 @@ fn facts(call: &CallRecord) -> String {
     fact("response", &response(call));
     fact("end", &end(call));
     fact("reason", &[reason("SIP", &call.reason_sip), reason("Q.850", &call.reason_q850)].concat());
+    for (name, value) in dialog::facts(call) {
+        fact(name, &value);
+    }
     let mut place = Vec::new();
     if call.id_sensor > 0 {
         place.push(format!("sensor {}", call.id_sensor));

@@ -136,7 +136,7 @@ fn one_call_in_full() {
         ),
         "response  200 OK",
         "end       BYE, confirmed, by the callee",
-        "and 2 more messages",
+        "2 more before the last 16",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
@@ -221,4 +221,79 @@ fn a_reader_that_goes_away_ends_the_list() {
         let error = calls(store.as_mut(), &Filter::default(), format, &mut Gone).unwrap_err();
         assert!(matches!(error, QueryError::Print(_)));
     }
+}
+
+#[test]
+fn branches_transfers_and_marks_are_told() {
+    let mut one = call(7);
+    let branch = |tag: &str, won| ringtap_cdr::dialog::Branch {
+        tag: tag.into(),
+        cseq: 1,
+        addr: "10.0.0.2:5060".parse().unwrap(),
+        number: "201".into(),
+        domain: "b".into(),
+        agent: "".into(),
+        first_us: BEGAN_US + 100_000,
+        ringing_us: None,
+        answered_us: Some(BEGAN_US + 900_000),
+        ended_us: None,
+        bye: 1,
+        response_num: 200,
+        response: "200 OK".into(),
+        reason_sip: Reason::default(),
+        reason_q850: Reason::default(),
+        won,
+    };
+    one.hold = "2.000-3.000".into();
+    one.dialog.marks = "early_media forked".into();
+    one.dialog.dialled = "0200".into();
+    one.dialog.branches = vec![branch("a\u{7}", false), branch("b", true)];
+    one.dialog.transfers = vec![ringtap_cdr::dialog::Transfer {
+        at_us: BEGAN_US + 5_000_000,
+        by: Side::Callee,
+        refer_to: "<sip:3@c>".into(),
+        number: "3".into(),
+        attended: true,
+        status: Some(202),
+        result: Some(200),
+    }];
+    one.dialog.timer = Some(ringtap_cdr::dialog::Timer {
+        expires_s: 90,
+        refresher: Some(Side::Caller),
+        refreshes: 2,
+        missed: true,
+        ended_call: false,
+    });
+    let text = one::text(&one);
+    for line in [
+        "way       dialled 0200\n",
+        "on hold   2.000-3.000\n",
+        "session   timer of 90 s, refreshed by the caller, 2 times, a refresh was missed\n",
+        "marks     early media, forked\n",
+        "0.100     0.900      -  carried the call\n",
+        "attended transfer at 5.000 s by the callee to <sip:3@c>, answered 202, outcome 200\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    assert!(!text.contains('\u{7}'));
+}
+
+#[test]
+fn sums_as_a_table_and_as_json() {
+    let (_dir, mut store) = store(2);
+    let mut print = |json, filter: &Filter| {
+        let mut out = Vec::new();
+        summary(store.as_mut(), filter, json, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let text = print(false, &Filter::default());
+    assert!(text.starts_with("calls   "), "{text}");
+    assert!(text.contains("ASR   answered                                  100.00 %"), "{text}");
+    assert!(text.contains("SRD, s                            0          -"), "{text}");
+    let parsed: serde_json::Value = serde_json::from_str(&print(true, &Filter::default())).unwrap();
+    assert_eq!((&parsed["calls"], &parsed["scr"]), (&2.into(), &100.0.into()));
+    assert_eq!(parsed["acd"]["p95"], 10.0);
+    assert_eq!(parsed["srd"]["mean"], serde_json::Value::Null);
+    let none = Filter { response: Some(486), ..Filter::default() };
+    assert!(print(true, &none).contains("\"asr\":null"));
 }

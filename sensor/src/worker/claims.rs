@@ -95,6 +95,8 @@ impl Streams {
             }
             Owner::Call { call: had, .. } if had == call => {}
             Owner::Call { call: had, sender, .. } => {
+                // Both are open: what each has of the stream is marked.
+                entry.data.shared = true;
                 let cut = self.cut(id, claim.at_clock_ns, Some(sender), tally);
                 if let (Some(piece), Some(owned)) = (cut, self.calls.get_mut(&had)) {
                     owned.live.retain(|other| *other != id);
@@ -104,6 +106,7 @@ impl Streams {
                 }
             }
             Owner::Ended => {
+                entry.data.shared = false;
                 let _ = self.cut(id, claim.at_clock_ns, None, tally);
                 self.take_back(id, tally);
             }
@@ -147,7 +150,8 @@ impl Streams {
             tally.note(Event::InexactSplits);
         }
         let (flow, session) = (entry.key.flow, entry.data.session);
-        (report.received > 0).then_some(Finished { flow, sender, session, report })
+        let shared = entry.data.shared;
+        (report.received > 0).then_some(Finished { flow, sender, session, report, shared })
     }
 
     /// A call has ended: its reports leave, its streams and endpoints are free again.
@@ -171,7 +175,8 @@ impl Streams {
             let report = entry.stream.report();
             // Where nothing came since the stream was cut, it is none of this call.
             if report.received > 0 {
-                finished.push(Finished { flow, sender: Some(sender), session, report });
+                let shared = entry.data.shared;
+                finished.push(Finished { flow, sender: Some(sender), session, report, shared });
             }
             entry.data.owner = Owner::Ended;
         }
@@ -244,7 +249,7 @@ impl Streams {
         if confirmed && entry.data.owner == Owner::Nobody {
             let report = entry.stream.report();
             let session = entry.data.session;
-            self.lone.push(Finished { flow, sender: None, session, report });
+            self.lone.push(Finished { flow, sender: None, session, report, shared: false });
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Only names and units change here; every figure comes from `call` and `media`.
 
+pub mod dialog;
+
 use std::net::SocketAddr;
 
 use compact_str::CompactString;
@@ -25,6 +27,7 @@ const DTMF_MAX: usize = 1000;
 #[derive(Debug)]
 pub struct Recorder {
     id_sensor: u16,
+    kept: dialog::Kept,
     writer: Sender<Made>,
     patient: bool,
 }
@@ -32,8 +35,8 @@ pub struct Recorder {
 impl Recorder {
     /// Records of `id_sensor` for `writer`. A patient one (files) waits for the writer; another
     /// (live) counts what finds no room.
-    pub fn new(id_sensor: u16, writer: Sender<Made>, patient: bool) -> Self {
-        Self { id_sensor, writer, patient }
+    pub fn new(id_sensor: u16, kept: dialog::Kept, writer: Sender<Made>, patient: bool) -> Self {
+        Self { id_sensor, kept, writer, patient }
     }
 
     /// Sends a record on.
@@ -67,7 +70,7 @@ impl Recorder {
             callend_us: us(call.first) + call.duration_ns() / 1000,
             connect_duration_us: call.connect_duration_ns().map(|ns| ns / 1000),
             progress_time_us: call.progress_time_ns().map(|ns| ns / 1000),
-            post_bye_delay_us: call.bye_sent.map(|sent| call.end.since_ns(sent) / 1000),
+            post_bye_delay_us: call.post_bye_delay_ns().map(|ns| ns / 1000),
             caller: party(&call.caller),
             called: party(&call.called),
             whohanged: call.hung_up.map(side),
@@ -80,15 +83,18 @@ impl Recorder {
             dscp: Some(dscp(call, &finished)),
             response_time_100_ms: call.response_time_100_ms.map(clamp16),
             response_time_xxx_ms: call.response_time_xxx_ms.map(clamp16),
-            max_retransmission_invite: u8::try_from(call.max_retransmission_invite).ok(),
+            max_retransmission_invite: Some(clamp8(call.max_retransmission_invite)),
+            flags: Some(dialog::flags(call, finished.iter().any(|f| f.report.rtcp.blocks > 0))),
             vlan: (call.vlan != 0).then_some(call.vlan),
             tcp: call.flags.tcp,
             sip_messages: call.messages,
             digest_username: call.digest_username.clone(),
+            hold: dialog::holds(call),
             streams,
             dtmf: digits(call, &finished),
             ladder: ladder(call),
             ladder_dropped: call.ladder_omitted,
+            dialog: dialog::dialog(call, &self.kept),
             ..CallRecord::default()
         }
     }
@@ -102,7 +108,10 @@ fn join_pieces(finished: Vec<Finished>) -> Vec<Finished> {
             f.flow == piece.flow && f.report.ssrc == piece.report.ssrc && f.sender == piece.sender
         };
         match joined.iter_mut().find(same) {
-            Some(before) => before.report.merge(&piece.report),
+            Some(before) => {
+                before.report.merge(&piece.report);
+                before.shared |= piece.shared;
+            }
             None => joined.push(piece),
         }
     }
@@ -115,6 +124,10 @@ fn us(moment: Moment) -> u64 {
 
 fn clamp16(value: u32) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+fn clamp8(value: u32) -> u8 {
+    u8::try_from(value).unwrap_or(u8::MAX)
 }
 
 fn side(side: Side) -> record::Side {
@@ -181,6 +194,7 @@ fn digits(call: &CallSummary, finished: &[Finished]) -> Vec<Dtmf> {
                 kind: DtmfKind::Event,
             })
         })
+        .chain(dialog::info_digits(call))
         .take(DTMF_MAX)
         .collect();
     digits.sort_by_key(|digit| digit.firsttime_us);
@@ -228,7 +242,7 @@ fn stream(finished: &Finished, call: Option<&CallSummary>) -> StreamRecord {
         ttl: Some(Ttl { min: report.ttl_min, max: report.ttl_max, avg: report.ttl_avg }),
         srtp: claim.is_some_and(|c| c.secure),
         codec_change: false,
-        multi_call: false,
+        multi_call: finished.shared,
         exact: report.exact,
         spool_key: finished.session,
     }

@@ -58,6 +58,8 @@ pub struct Held {
     pub session: u64,
     /// Packets that came since its call was closed.
     pub(super) after_end: u32,
+    /// Two open calls announced its endpoint.
+    pub(super) shared: bool,
 }
 
 /// A stream's report with all that a record needs to know beside it.
@@ -71,6 +73,8 @@ pub struct Finished {
     pub session: u64,
     /// Its quality.
     pub report: StreamReport,
+    /// Another call that was open announced the same endpoint.
+    pub shared: bool,
 }
 
 /// What one call has here.
@@ -174,7 +178,13 @@ impl Streams {
     #[cold]
     fn begin(&mut self, arrival: &Arrival<'_>, spool: Option<&mut Spooling>) -> Disposition {
         let session = session_key(&arrival.key.flow);
-        let mut held = Held { owner: Owner::Nobody, slot: Slot::default(), session, after_end: 0 };
+        let mut held = Held {
+            owner: Owner::Nobody,
+            slot: Slot::default(),
+            session,
+            after_end: 0,
+            shared: false,
+        };
         if let Some(spool) = spool {
             spool.media(&mut held.slot, session, arrival);
         }

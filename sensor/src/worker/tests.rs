@@ -50,7 +50,12 @@ impl Bench {
                 streams: Streams::new(options::streams(&config, count, 0)),
                 shard: Shard::new(
                     options::calls(&config),
-                    Recorder::new(1, made.clone(), patient),
+                    Recorder::new(
+                        1,
+                        options::side_tables(&Config::default()),
+                        made.clone(),
+                        patient,
+                    ),
                     0,
                 ),
                 spool: None,

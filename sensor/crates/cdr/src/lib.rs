@@ -19,6 +19,7 @@ mod sqlite;
 pub mod store;
 pub mod stream;
 pub mod text;
+pub mod totals;
 
 pub use dialog::Dialog;
 pub use filter::{Cidr, Filter, FilterError};
@@ -26,3 +27,4 @@ pub use id::IdSource;
 pub use record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 pub use store::{Store, StoreError, Written, open, open_existing};
 pub use stream::{Mos, Rtcp, StreamRecord, Ttl};
+pub use totals::Totals;

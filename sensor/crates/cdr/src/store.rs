@@ -5,6 +5,7 @@
 use crate::filter::Filter;
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::sqlite::Sqlite;
+use crate::totals::Fact;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,9 @@ pub trait Store: Send + std::fmt::Debug {
 
     /// The stream without a call that has this ID.
     fn stream(&mut self, id: u64) -> Result<Option<LoneStream>, StoreError>;
+
+    /// Gives what sums need of each call that the filter finds, in any order.
+    fn facts(&mut self, filter: &Filter, each: &mut dyn FnMut(Fact)) -> Result<(), StoreError>;
 
     /// How much is in it.
     fn counts(&mut self) -> Result<Counts, StoreError>;

@@ -8,6 +8,7 @@
 
 mod bind;
 mod dialog;
+mod facts;
 mod names;
 mod read;
 mod schema;
@@ -18,6 +19,7 @@ mod write;
 use crate::filter::Filter;
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::store::{Counts, Store, StoreError, Written};
+use crate::totals::Fact;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -157,6 +159,11 @@ impl Store for Sqlite {
     fn stream(&mut self, id: u64) -> Result<Option<LoneStream>, StoreError> {
         let found = read::lone_stream(&self.connection, id);
         found.map_err(|error| self.errors.line("read the stream", &error))
+    }
+
+    fn facts(&mut self, filter: &Filter, each: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        let found = facts::facts(&self.connection, filter, each);
+        found.map_err(|error| self.errors.line("sum the calls", &error))
     }
 
     fn counts(&mut self) -> Result<Counts, StoreError> {

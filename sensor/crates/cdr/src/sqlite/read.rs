@@ -14,10 +14,11 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
 type Result<T> = rusqlite::Result<T>;
 
-const CALLS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own.callid, \
+const COLUMNS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own.callid, \
     own.calldate_us, own.callend_us, c.connect_duration, c.progress_time, c.post_bye_delay, \
     c.caller, c.caller_domain, c.callername, c.sipcallerip, c.sipcallerport, a.ua, \
     c.called, c.called_domain, c.sipcalledip, c.sipcalledport, b.ua, \
@@ -25,17 +26,21 @@ const CALLS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own.c
     c.reason_sip_cause, sip.reason, c.reason_q850_cause, q850.reason, c.sighup, c.dscp, \
     c.response_time_100, c.response_time_xxx, c.max_retransmission_invite, c.flags, c.vlan, \
     own.tcp, own.sip_messages, own.ladder_dropped, \
-    next.digest_username, next.custom_header1, next.match_header, next.hold \
-    FROM cdr c JOIN ringtap_cdr own ON own.cdr_ID = c.ID \
+    next.digest_username, next.custom_header1, next.match_header, next.hold";
+
+/// The tables that a question about calls may speak of.
+pub(super) const SOURCES: &str = "FROM cdr c JOIN ringtap_cdr own ON own.cdr_ID = c.ID \
     LEFT JOIN cdr_next next ON next.cdr_ID = c.ID \
     LEFT JOIN cdr_ua a ON a.id = c.a_ua_id LEFT JOIN cdr_ua b ON b.id = c.b_ua_id \
     LEFT JOIN cdr_sip_response response ON response.id = c.lastSIPresponse_id \
     LEFT JOIN cdr_reason sip ON sip.id = c.reason_sip_text_id \
     LEFT JOIN cdr_reason q850 ON q850.id = c.reason_q850_text_id";
 
+static CALLS: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} {SOURCES}"));
+
 /// Conditions of a question with their values.
 #[derive(Default)]
-struct Where {
+pub(super) struct Where {
     conditions: Vec<&'static str>,
     values: Vec<Box<dyn ToSql>>,
 }
@@ -46,7 +51,15 @@ impl Where {
         self.values.extend(values);
     }
 
-    fn text(&self) -> String {
+    pub(super) fn push(&mut self, value: impl ToSql + 'static) {
+        self.values.push(boxed(value));
+    }
+
+    pub(super) fn values(&self) -> &[Box<dyn ToSql>] {
+        &self.values
+    }
+
+    pub(super) fn text(&self) -> String {
         if self.conditions.is_empty() {
             return String::new();
         }
@@ -78,7 +91,7 @@ fn times(filter: &Filter, question: &mut Where, since: &'static str, until: &'st
     }
 }
 
-fn conditions(filter: &Filter) -> Where {
+pub(super) fn conditions(filter: &Filter) -> Where {
     let mut question = Where::default();
     times(filter, &mut question, "c.calldate >= ?", "c.calldate < ?");
     if let Some(prefix) = &filter.caller {
@@ -128,12 +141,12 @@ pub(super) fn calls(
     each: &mut dyn FnMut(CallRecord) -> ControlFlow<()>,
 ) -> Result<()> {
     let mut question = conditions(filter);
-    let mut sql = format!("{CALLS}{}", question.text());
+    let calls = &*CALLS;
+    let mut sql = format!("{calls}{}", question.text());
     if let Some(limit) = filter.limit {
-        let latest =
-            sql.replacen(CALLS.split(" FROM ").next().unwrap_or_default(), "SELECT c.ID", 1);
+        let latest = format!("SELECT c.ID {SOURCES}{}", question.text());
         sql =
-            format!("{CALLS} WHERE c.ID IN ({latest} ORDER BY c.calldate DESC, c.ID DESC LIMIT ?)");
+            format!("{calls} WHERE c.ID IN ({latest} ORDER BY c.calldate DESC, c.ID DESC LIMIT ?)");
         question.values.push(boxed(i64::try_from(limit).unwrap_or(i64::MAX)));
     }
     sql.push_str(" ORDER BY c.calldate, c.ID");
@@ -151,7 +164,7 @@ pub(super) fn calls(
 
 /// One call with its ladder.
 pub(super) fn call(connection: &Connection, id: u64) -> Result<Option<CallRecord>> {
-    let mut statement = connection.prepare_cached(&format!("{CALLS} WHERE c.ID = ?1"))?;
+    let mut statement = connection.prepare_cached(&format!("{} WHERE c.ID = ?1", *CALLS))?;
     let Some(mut call) = statement.query_row([id as i64], call_of).optional()? else {
         return Ok(None);
     };

@@ -40,9 +40,12 @@ pub(super) fn migrate(connection: &mut Connection, errors: &Errors) -> Result<()
 
 fn attempt(connection: &mut Connection, errors: &Errors) -> Result<(), StoreError> {
     let fail = |error| errors.line("read the schema", &error);
-    if state(connection, errors)? == CURRENT {
+    // One look, not three: another process may be making the schema.
+    let seen = connection.transaction().map_err(fail)?;
+    if state(&seen, errors)? == CURRENT {
         return Ok(());
     }
+    drop(seen);
     // Both are kept in the file, and cannot be changed inside a transaction.
     connection.pragma_update(None, "page_size", 8192).map_err(fail)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;

@@ -441,3 +441,38 @@ fn a_database_of_the_first_version_is_brought_up_and_its_calls_stay() {
     store.write(&[boxed(fixture::call(7))]).unwrap();
     assert_eq!(store.call(7).unwrap(), Some(fixture::call(7)));
 }
+
+#[test]
+fn sums_are_over_the_calls_that_a_filter_finds() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let busy = CallRecord {
+        connect_duration_us: None,
+        bye: 0,
+        last_sip_response_num: Some(486),
+        streams: Vec::new(),
+        dialog: crate::Dialog { srd_failed_us: Some(50_000), ..crate::Dialog::default() },
+        ..fixture::call(3)
+    };
+    store.write(&[boxed(fixture::call(1)), boxed(fixture::call(2)), boxed(busy)]).unwrap();
+    let sum = |store: &mut Sqlite, filter: &Filter| {
+        let mut totals = crate::Totals::default();
+        store.facts(filter, &mut |fact| totals.add(&fact)).unwrap();
+        totals
+    };
+    let all = sum(&mut store, &Filter::default());
+    assert_eq!((all.calls, all.answered, all.completed, all.refused_by_user), (3, 2, 2, 1));
+    assert_eq!((all.srd.count(), all.srd.mean()), (2, Some(0.09)));
+    assert_eq!(
+        (all.srd_failed.mean(), all.sdd.mean(), all.sdt.mean()),
+        (Some(0.05), Some(0.001), Some(10.0))
+    );
+    assert_eq!((all.mos.count(), all.mos_min.count()), (2, 2));
+    assert!(all.mos.mean().is_some_and(|mos| (mos - 4.3).abs() < 1e-6));
+    let mut filter = Filter { agent: Some("PHONE".into()), ..Filter::default() };
+    assert_eq!(sum(&mut store, &filter).calls, 3);
+    filter.response = Some(486);
+    assert_eq!(sum(&mut store, &filter).calls, 1);
+    filter = Filter { limit: Some(2), ..Filter::default() };
+    assert_eq!(sum(&mut store, &filter).calls, 2);
+}
