@@ -1,11 +1,11 @@
 //! Sums over the calls that a filter finds: ratios, delays, durations, scores.
 //!
-//! What each figure means is said in `ringtap_cdr::totals`.
+//! What each figure means is said in `ringtap_cdr::store::totals`.
 
 use std::fmt::Write as _;
 use std::io::Write;
 
-use ringtap_cdr::totals::Spread;
+use ringtap_cdr::store::totals::Spread;
 use ringtap_cdr::{Filter, Store, Totals};
 
 use super::QueryError;

@@ -226,7 +226,7 @@ fn a_reader_that_goes_away_ends_the_list() {
 #[test]
 fn branches_transfers_and_marks_are_told() {
     let mut one = call(7);
-    let branch = |tag: &str, won| ringtap_cdr::dialog::Branch {
+    let branch = |tag: &str, won| ringtap_cdr::record::dialog::Branch {
         tag: tag.into(),
         cseq: 1,
         addr: "10.0.0.2:5060".parse().unwrap(),
@@ -248,7 +248,7 @@ fn branches_transfers_and_marks_are_told() {
     one.dialog.marks = "early_media forked".into();
     one.dialog.dialled = "0200".into();
     one.dialog.branches = vec![branch("a\u{7}", false), branch("b", true)];
-    one.dialog.transfers = vec![ringtap_cdr::dialog::Transfer {
+    one.dialog.transfers = vec![ringtap_cdr::record::dialog::Transfer {
         at_us: BEGAN_US + 5_000_000,
         by: Side::Callee,
         refer_to: "<sip:3@c>".into(),
@@ -257,7 +257,7 @@ fn branches_transfers_and_marks_are_told() {
         status: Some(202),
         result: Some(200),
     }];
-    one.dialog.timer = Some(ringtap_cdr::dialog::Timer {
+    one.dialog.timer = Some(ringtap_cdr::record::dialog::Timer {
         expires_s: 90,
         refresher: Some(Side::Caller),
         refreshes: 2,

@@ -217,6 +217,7 @@ fn a_second_call_on_the_same_ports_cuts_the_stream_where_it_paused() {
         calls.iter().map(|c| c.streams.iter().map(|s| s.received).collect()).collect();
     assert_eq!(received, [[50], [30]]);
     assert!(calls.iter().all(|call| call.streams[0].exact && call.streams[0].lost == 0));
+    assert!(calls.iter().all(|call| call.streams[0].multi_call), "both were open");
     assert_eq!(bench.workers[0].tally().events_of(Event::InexactSplits), 0);
 }
 
@@ -237,7 +238,7 @@ fn rtp_after_the_end_is_counted_and_in_no_record() {
     bench.workers[0].finish();
     let calls = bench.calls();
     assert_eq!((calls.len(), calls[0].bye), (1, 3));
-    assert_eq!(calls[0].streams[0].received, 50);
+    assert_eq!((calls[0].streams[0].received, calls[0].streams[0].multi_call), (50, false));
     assert_eq!((bench.of(Disposition::Rtp), bench.of(Disposition::RtpAfterEnd)), (50, 10));
 }
 

@@ -17,11 +17,11 @@ use smallvec::SmallVec;
 use crate::counters::Counters;
 use crate::deadline::{self, Progress, Why};
 use crate::event::{Event, Moment, Side};
-use crate::facts::Counts;
 use crate::key::{CallKey, check_of};
 use crate::media::Desk;
 use crate::options::Options;
 use crate::side::{Reading, Tags};
+use crate::summary::facts::Counts;
 use crate::summary::{Bye, CallSummary, Cause, Flags, LONG_TEXT_MAX, Party, TEXT_MAX, clip};
 
 /// Messages remembered to tell retransmissions.

@@ -2,6 +2,9 @@
 //!
 //! Filled by [`crate::Calls`] while the call runs; knows no media but what was announced.
 
+pub mod facts;
+pub mod metrics;
+
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -10,8 +13,8 @@ use ringtap_sip::{Reason, Text};
 use smallvec::SmallVec;
 
 use crate::event::{Claim, Moment, PayloadType, Side};
-use crate::facts::{Branch, Counts, InfoDigit, SessionTimer, Transfer};
 use crate::key::CallKey;
+use facts::{Branch, Counts, InfoDigit, SessionTimer, Transfer};
 
 /// Ladder entries kept for a call: the first ones and the last ones.
 pub const LADDER_MAX: usize = 64;

@@ -1,6 +1,6 @@
 //! Records for the tests.
 
-use crate::dialog::{Branch, Dialog, Timer, Transfer};
+use crate::record::dialog::{Branch, Dialog, Timer, Transfer};
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 

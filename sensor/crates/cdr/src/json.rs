@@ -6,7 +6,7 @@
 
 use crate::clock;
 use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
-use crate::dialog::{BRANCH, DIALOG, TRANSFER};
+use crate::record::dialog::{BRANCH, DIALOG, TRANSFER};
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::stream::StreamRecord;
 use crate::text;

@@ -8,7 +8,6 @@
 
 pub mod clock;
 pub mod column;
-pub mod dialog;
 pub mod filter;
 #[cfg(test)]
 mod fixture;
@@ -19,12 +18,11 @@ mod sqlite;
 pub mod store;
 pub mod stream;
 pub mod text;
-pub mod totals;
 
-pub use dialog::Dialog;
 pub use filter::{Cidr, Filter, FilterError};
 pub use id::IdSource;
+pub use record::dialog::Dialog;
 pub use record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
+pub use store::totals::Totals;
 pub use store::{Store, StoreError, Written, open, open_existing};
 pub use stream::{Mos, Rtcp, StreamRecord, Ttl};
-pub use totals::Totals;

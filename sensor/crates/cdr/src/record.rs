@@ -3,9 +3,11 @@
 //! Nothing is derived here twice: the columns of either direction (`a_…`, `b_…`) are read from
 //! the stream that speaks for it ([`CallRecord::main_stream`]); `column` knows the units.
 
-use crate::dialog::Dialog;
+pub mod dialog;
+
 use crate::stream::StreamRecord;
 use compact_str::CompactString;
+use dialog::Dialog;
 use std::net::{IpAddr, SocketAddr};
 
 /// One thing to store.

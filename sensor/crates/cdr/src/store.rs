@@ -2,12 +2,14 @@
 //!
 //! It does not know how a store keeps them.
 
+pub mod totals;
+
 use crate::filter::Filter;
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::sqlite::Sqlite;
-use crate::totals::Fact;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use totals::Fact;
 
 /// A place for records.
 pub trait Store: Send + std::fmt::Debug {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use compact_str::{CompactString, format_compact};
 use ringtap_call::{CallSummary, LadderEntry, Moment, RequestDelay, SessionDuration};
 use ringtap_cdr::clock;
-use ringtap_cdr::dialog::{Announced, Branch, Dialog, SideTables, Timer, Told, Transfer};
+use ringtap_cdr::record::dialog::{Announced, Branch, Dialog, SideTables, Timer, Told, Transfer};
 use ringtap_cdr::record::{Dtmf, DtmfKind};
 use ringtap_sip::Method;
 

@@ -7,8 +7,8 @@ use ringtap_sip::{Header, Message, NameAddr, Text};
 use super::Call;
 use crate::counters::Counters;
 use crate::event::{Moment, Side};
-use crate::facts::{DIGITS_MAX, InfoDigit, TRANSFERS_MAX, Transfer};
 use crate::side::Reading;
+use crate::summary::facts::{DIGITS_MAX, InfoDigit, TRANSFERS_MAX, Transfer};
 use crate::summary::{LONG_TEXT_MAX, TEXT_MAX, clip};
 
 impl Call {

@@ -7,9 +7,9 @@ use ringtap_sip::{StartLine, Text};
 use super::{Call, causes};
 use crate::counters::Counters;
 use crate::event::Moment;
-use crate::facts::{BRANCHES_MAX, Branch, TAG_MAX};
 use crate::key::token_of;
 use crate::side::Reading;
+use crate::summary::facts::{BRANCHES_MAX, Branch, TAG_MAX};
 use crate::summary::{LONG_TEXT_MAX, Response, TEXT_MAX, clip};
 
 impl Call {

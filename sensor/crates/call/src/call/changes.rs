@@ -9,9 +9,9 @@ use ringtap_sip::{Message, Method, Text};
 use super::Call;
 use crate::counters::Counters;
 use crate::event::{Moment, Side};
-use crate::facts::SessionTimer;
 use crate::side::Reading;
 use crate::summary::HOLDS_MAX;
+use crate::summary::facts::SessionTimer;
 
 /// The longest a refresh is due before the session expires (RFC 4028 §10), in nanoseconds.
 const REFRESH_EARLY_MAX_NS: u64 = 32_000_000_000;

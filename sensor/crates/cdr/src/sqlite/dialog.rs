@@ -6,7 +6,7 @@
 use super::bind::{Address, TEXT_MAX, Text, clip, file_name};
 use super::names::Names;
 use super::read::{Columns, Ip};
-use crate::dialog::{Branch, DIALOG, Dialog, SideTables, Timer, Transfer};
+use crate::record::dialog::{Branch, DIALOG, Dialog, SideTables, Timer, Transfer};
 use crate::record::{CallRecord, Reason, Side};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use std::net::SocketAddr;

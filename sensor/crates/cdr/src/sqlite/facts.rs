@@ -4,7 +4,7 @@
 
 use super::read::{Columns, SOURCES, conditions};
 use crate::filter::Filter;
-use crate::totals::Fact;
+use crate::store::totals::Fact;
 use rusqlite::{Connection, Row};
 
 type Result<T> = rusqlite::Result<T>;

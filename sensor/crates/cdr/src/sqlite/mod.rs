@@ -18,8 +18,8 @@ mod write;
 
 use crate::filter::Filter;
 use crate::record::{CallRecord, LoneStream, Record};
+use crate::store::totals::Fact;
 use crate::store::{Counts, Store, StoreError, Written};
-use crate::totals::Fact;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -4,8 +4,8 @@
 
 use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
 use crate::clock;
-use crate::dialog::Dialog;
 use crate::filter::Filter;
+use crate::record::dialog::Dialog;
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Side, Step};
 use crate::store::Counts;
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};

@@ -359,10 +359,13 @@ fn branches_and_side_tables_have_the_schema_s_rows() {
     let (_dir, path) = at("a.db");
     let mut store = Sqlite::create(&path).unwrap();
     let mut call = fixture::call(7);
-    let told =
-        |us, text: &str, status| crate::dialog::Told { since_us: us, text: text.into(), status };
-    call.dialog.side_tables = crate::dialog::SideTables {
-        sdp: vec![crate::dialog::Announced {
+    let told = |us, text: &str, status| crate::record::dialog::Told {
+        since_us: us,
+        text: text.into(),
+        status,
+    };
+    call.dialog.side_tables = crate::record::dialog::SideTables {
+        sdp: vec![crate::record::dialog::Announced {
             addr: "10.0.0.1:4000".parse().unwrap(),
             side: crate::record::Side::Caller,
             ptime_ms: Some(20),
