@@ -2,6 +2,8 @@
 //!
 //! Nested multiparts are looked into one level deep; nothing is decoded or decompressed.
 
+pub mod dtmf;
+
 use crate::header::{Header, Lines};
 use crate::sdp::Sdp;
 use crate::text::{Params, Text, split_or_all, trim};

@@ -12,7 +12,6 @@
 
 pub mod address;
 pub mod body;
-pub mod dtmf;
 pub mod fields;
 pub mod header;
 pub mod message;

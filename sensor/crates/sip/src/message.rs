@@ -4,8 +4,8 @@
 //! accessor asks for them, and faults only looked for by [`Message::malformed`].
 
 use crate::address::NameAddr;
+use crate::body::dtmf::{self, Digit};
 use crate::body::{self, Part};
-use crate::dtmf::{self, Digit};
 use crate::fields::{CSeq, Cause, Credentials, Replaces, SessionId, Via};
 use crate::header::{End, Header, Line, Lines};
 use crate::reason::Reason;

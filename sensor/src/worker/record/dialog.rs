@@ -133,8 +133,7 @@ fn transfer(transfer: &ringtap_call::Transfer) -> Transfer {
 }
 
 fn side_tables(call: &CallSummary, kept: &Kept) -> SideTables {
-    let mut tables = SideTables::default();
-    tables.sdp = announced(call, kept.sdp);
+    let mut tables = SideTables { sdp: announced(call, kept.sdp), ..SideTables::default() };
     if kept.proxies {
         tables.proxies.extend(call.path.iter().map(|at| at.ip().to_canonical()));
     }

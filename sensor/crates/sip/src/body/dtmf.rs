@@ -3,7 +3,7 @@
 //! None of them is a standard; what devices send is taken: `Signal=5` with `Duration=160` on
 //! lines of their own, or the digit alone. Events may be numbers of RFC 4733 §3.2 (10 for `*`).
 
-use crate::body::{Part, media_type};
+use super::{Part, media_type};
 use crate::text::{number, split_or_all, trim};
 
 /// Digits taken of one body.
