@@ -86,9 +86,15 @@ impl Desk<'_> {
             return;
         }
         let speech = |c: &Codec<'_>| !c.name.is("telephone-event") && !c.name.is("CN");
-        if let Some(first) = media.codecs().find(speech) {
-            self.summary.codec = Some(payload_type(first));
-        }
+        let Some(first) = media.codecs().find(speech) else { return };
+        let first = payload_type(first);
+        let inside = self.summary.connected.is_some();
+        let other = |old: &PayloadType| {
+            !old.name.eq_ignore_ascii_case(&first.name) || old.clock_rate != first.clock_rate
+        };
+        self.summary.flags.codec_changed |=
+            inside && answer && self.summary.codec.as_ref().is_some_and(other);
+        self.summary.codec = Some(first);
     }
 
     fn claim(&mut self, mut claim: Claim) {

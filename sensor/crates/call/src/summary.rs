@@ -169,6 +169,8 @@ pub struct Flags {
     pub challenged: bool,
     /// More than one callee tag answered one INVITE: it was forked.
     pub forked: bool,
+    /// An answer inside of the call named another audio codec first than the one before.
+    pub codec_changed: bool,
     /// Both sides sent a BYE.
     pub both_hung_up: bool,
     /// telephone-event was offered in a request.
@@ -183,7 +185,7 @@ pub struct Flags {
     pub flushed: bool,
     /// Closed because its Call-ID was used for a new call.
     pub replaced: bool,
-    /// The answer was not seen, only its ACK: `connected` is the ACK's time.
+    /// The answer was not seen, only its ACK or a re-INVITE: `connected` is the time of that.
     pub answer_inferred: bool,
     /// Image media (T.38) was announced.
     pub image: bool,

@@ -82,6 +82,7 @@ fn marks(call: &CallSummary) -> CompactString {
         ("both_hung_up", flags.both_hung_up),
         ("cancelled", flags.cancelled),
         ("challenged", flags.challenged),
+        ("codec_changed", flags.codec_changed),
         ("early_media", flags.early_media),
         ("forked", flags.forked),
         ("mid_dialog", flags.mid_dialog),

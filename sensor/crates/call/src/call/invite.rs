@@ -40,6 +40,11 @@ impl Call {
         counters: &mut Counters,
     ) {
         self.summary.invites += 1;
+        if self.proves_answer(reading, side) {
+            self.summary.flags.answer_inferred = true;
+            self.summary.progress.get_or_insert(at);
+            self.summary.connected = Some(at);
+        }
         let inside =
             reading.to_tag != 0 && (self.summary.connected.is_some() || side == Side::Callee);
         if inside || side == Side::Callee {
@@ -76,6 +81,19 @@ impl Call {
             None if room => self.add_hop(reading),
             None => counters.dialog_omitted += 1,
         }
+    }
+
+    /// A re-INVITE in a call whose answer was not seen: without one there is no dialog to change.
+    /// Some user agents put the tag of a challenge in the INVITE that meets it.
+    fn proves_answer(&self, reading: &Reading<'_>, side: Side) -> bool {
+        let open = self.progress.failed.is_none() && self.progress.bye.is_none();
+        reading.to_tag != 0
+            && side == Side::Caller
+            && reading.cseq > self.invite_cseq
+            && self.summary.connected.is_none()
+            && self.progress.challenged.is_none()
+            && open
+            && !self.hops.is_empty()
     }
 
     fn add_hop(&mut self, reading: &Reading<'_>) {

@@ -37,6 +37,30 @@ fn both_hang_up_at_once() {
 }
 
 #[test]
+fn an_answer_that_was_lost_shows_in_what_follows() {
+    // 200 and ACK were not seen: the re-INVITE tells that the call was answered.
+    let call = one("0 A INVITE 1 sdp=4000
+         100 B 180/INVITE 1
+         9000 A INVITE 2 re sdp=4000 dir=sendonly
+         9010 B 200/INVITE 2 sdp=5000 dir=recvonly
+         9020 A ACK 2
+         20000 A BYE 3
+         20010 B 200/BYE 3");
+    assert!(call.flags.answer_inferred);
+    assert_eq!((call.setup_time_ns(), call.reinvites, call.bye.code()), (Some(9000 * MS), 1, 3));
+    assert_eq!(call.holds.len(), 1);
+    // The tag of a challenge in the next INVITE is no such proof.
+    let call = one("0 A INVITE 1
+         10 B 407/INVITE 1 to=x
+         20 A ACK 1 br=INVITE1a1 to=x
+         30 A INVITE 2 re to=x
+         100 B 486/INVITE 2 to=b1
+         110 A ACK 2 br=INVITE2a1 to=b1");
+    assert!(!call.flags.answer_inferred && call.connected.is_none());
+    assert_eq!(call.last_response.map(|r| r.status), Some(486));
+}
+
+#[test]
 fn a_bye_that_is_refused_is_not_confirmed_but_the_end() {
     let call = ended("5000 A BYE 2\n5010 B 481/BYE 2\n5511 tick");
     assert_eq!((call.bye.code(), call.closed_clock_ns), (2, 5510 * MS));

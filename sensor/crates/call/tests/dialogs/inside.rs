@@ -74,6 +74,19 @@ fn a_browser_that_knows_no_address_yet_does_not_hold() {
 }
 
 #[test]
+fn a_codec_that_changes_is_marked() {
+    let again = |pt| {
+        let rest = format!(
+            "2000 A INVITE 2 re sdp=4000 pt={pt}\n2050 B 200/INVITE 2 sdp=5000 pt={pt}\n2060 A ACK 2"
+        );
+        let call = call(&rest);
+        (call.flags.codec_changed, call.codec.map(|codec| codec.payload_type))
+    };
+    assert_eq!(again(0), (true, Some(0)));
+    assert_eq!(again(8), (false, Some(8)));
+}
+
+#[test]
 fn session_timers() {
     let answer = |se: &str| format!("0 A INVITE 1\n1000 B 200/INVITE 1 {se}\n1010 A ACK 1\n");
     let one = |script: String| closed(&script).remove(0);

@@ -2,10 +2,10 @@
 //!
 //! A line is `TIME_MS WHO WHAT [CSEQ] [OPTION…]`. WHO is `A` (the caller, 10.0.0.1), `B` (the
 //! callee, 10.0.0.2) or `P` (a proxy, 10.0.0.9); `A>P` names the receiver too. WHAT is a method,
-//! or `STATUS/METHOD`. Options: `sdp=PORT` or `sdp=IP:PORT`, `dir=ATTRIBUTE`, `re` (inside of the
-//! dialog), `from=TAG`, `to=TAG`, `br=BRANCH`, `id=CALL-ID`, `h=Name:value` (`_` for a blank),
-//! `body=TYPE:TEXT` (`|` for a line's end), `uri=URI`.
-//! `TIME_MS tick` lets time pass.
+//! or `STATUS/METHOD`. Options: `sdp=PORT` or `sdp=IP:PORT`, `dir=ATTRIBUTE`, `pt=PAYLOAD-TYPE`,
+//! `re` (inside of the dialog), `from=TAG`, `to=TAG`, `br=BRANCH`, `id=CALL-ID`, `h=Name:value`
+//! (`_` for a blank), `body=TYPE:TEXT` (`|` for a line's end), `uri=URI`. `TIME_MS tick` lets time
+//! pass.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -109,9 +109,10 @@ pub(crate) fn message(clock_ns: u64, who: &str, words: Vec<&str>) -> (Meta, Stri
         let (ip, port) = sdp.rsplit_once(':').map_or_else(own, |(i, p)| (i.into(), p));
         let family = if ip.contains(':') { "IP6" } else { "IP4" };
         let direction = option("dir").unwrap_or("sendrecv");
+        let codec = option("pt").unwrap_or("8");
         format!(
             "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n\
+             m=audio {port} RTP/AVP {codec} 101\r\na=rtpmap:101 telephone-event/8000\r\n\
              a=ptime:20\r\na={direction}\r\n"
         )
     });
