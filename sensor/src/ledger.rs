@@ -111,6 +111,52 @@ pub enum Event {
     InexactSplits,
     /// Datagrams put together from their fragments.
     Reassembled,
+    /// Fragments that no limit would have kept: contradicting lengths, overlaps, too many pieces.
+    FragmentsUnusable,
+    /// Datagrams given up because some of their fragments never came.
+    DatagramsExpired,
+    /// Datagrams given up for room: too many, or too many bytes, were incomplete at once.
+    DatagramsEvicted,
+    /// Directions of SIP connections whose beginning was not seen.
+    TcpMidstream,
+    /// Segments that brought nothing new.
+    TcpRetransmissions,
+    /// Segments that came before their time and waited.
+    TcpReordered,
+    /// Holes in connections that were stepped over.
+    TcpHoles,
+    /// Sequence numbers that jumped: ports used again.
+    TcpJumps,
+    /// Connections forgotten because they were silent.
+    TcpIdle,
+    /// Connections pushed out by a limit of their number or bytes.
+    TcpEvicted,
+    /// Bytes of connections that belong to no message.
+    TcpGarbageBytes,
+    /// Times a message's start had to be searched for in a connection.
+    TcpResyncs,
+    /// Messages of connections without a readable Content-Length, taken to have no body.
+    TcpNoLength,
+    /// Messages of connections whose body is shorter than they say, or lost its end.
+    TcpCut,
+    /// Messages of connections beyond the limit of length.
+    TcpOversized,
+    /// Messages of connections that are no SIP.
+    TcpUnreadable,
+    /// Segments of unfinished messages forgotten before their message was known.
+    TcpUnspooled,
+    /// HTTP upgrades to WebSocket, each direction counted.
+    WebsocketUpgrades,
+    /// Directions of WebSocket connections recognised in their middle.
+    WebsocketMidstream,
+    /// Messages out of WebSocket frames.
+    WebsocketMessages,
+    /// Compressed WebSocket messages, which are not read.
+    WebsocketCompressed,
+    /// WebSocket messages that lost a part.
+    WebsocketBroken,
+    /// Times a WebSocket frame's start had to be searched for.
+    WebsocketResyncs,
     /// Streams confirmed.
     Streams,
     /// Call records made.
@@ -137,6 +183,29 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "claims_refused",
     "inexact_splits",
     "reassembled",
+    "fragments_unusable",
+    "datagrams_expired",
+    "datagrams_evicted",
+    "tcp_midstream",
+    "tcp_retransmissions",
+    "tcp_reordered",
+    "tcp_holes",
+    "tcp_jumps",
+    "tcp_idle",
+    "tcp_evicted",
+    "tcp_garbage_bytes",
+    "tcp_resyncs",
+    "tcp_no_length",
+    "tcp_cut",
+    "tcp_oversized",
+    "tcp_unreadable",
+    "tcp_unspooled",
+    "websocket_upgrades",
+    "websocket_midstream",
+    "websocket_messages",
+    "websocket_compressed",
+    "websocket_broken",
+    "websocket_resyncs",
     "streams",
     "call_records",
     "stream_records",

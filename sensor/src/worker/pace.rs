@@ -112,7 +112,7 @@ impl<P: Ports> Worker<P> {
     /// the same time.
     pub fn finish(&mut self) {
         let index = self.index();
-        self.signalling.expire(u64::MAX, END - 1, &mut self.parts.exchange);
+        self.signalling.finish(END - 1, &mut self.parts.exchange);
         self.parts.progress.media_done(index, END);
         self.wait_until(|progress| progress.media() >= END);
         self.shard_ticks();
@@ -136,6 +136,7 @@ impl<P: Ports> Worker<P> {
 
     /// Makes this worker's counters visible.
     pub fn publish(&mut self) {
+        self.signalling.report(&mut self.tally);
         self.tally.set(Event::SipRingFull, self.parts.exchange.lost());
         if let Some(spool) = &self.parts.spool {
             self.tally.set(Event::SpoolTableFull, spool.table_full());
@@ -239,6 +240,14 @@ impl<P: Ports> Worker<P> {
         let lost = fragments.counters().lost_pieces;
         let new = lost - self.pieces_lost;
         self.pieces_lost = lost;
+        let fragments = fragments.counters();
+        for (event, value) in [
+            (Event::FragmentsUnusable, fragments.rejected),
+            (Event::DatagramsExpired, fragments.expired),
+            (Event::DatagramsEvicted, fragments.evicted),
+        ] {
+            self.tally.set(event, value);
+        }
         self.tally.recount(Disposition::Fragment, Disposition::FragmentLost, new);
     }
 

@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 use ringtap_assemble::stream::{Flow, Segment, Streams};
 use ringtap_call::{CallKey, Meta};
 use ringtap_common::walk::PROTO_TCP;
-use ringtap_sip::{call_id_of, looks_like_sip};
+use ringtap_sip::{Message, call_id_of, looks_like_sip};
 use smallvec::SmallVec;
 
 use super::decode::Decoded;
 use super::endpoints::socket_addr;
 use super::exchange::{Exchange, Note, SipNote};
 use super::spooling::{Kept, Spooling};
+use crate::ledger::{Event, Tally};
 
 /// Segments that wait for the end of their message at most; older ones are forgotten.
 const WAITING_MAX: usize = 256;
@@ -40,12 +41,23 @@ pub(super) struct Signalling {
     tcp: Streams,
     waiting: VecDeque<Waiting>,
     last: Option<Meta>,
+    /// Messages of connections that are no SIP.
+    unreadable: u64,
+    /// Segments pushed out of `waiting`.
+    forgotten: u64,
 }
 
 impl Signalling {
     /// For calls of this realm.
     pub(super) fn new(realm: u32) -> Self {
-        Self { realm, tcp: Streams::new(0), waiting: VecDeque::new(), last: None }
+        Self {
+            realm,
+            tcp: Streams::new(0),
+            waiting: VecDeque::new(),
+            last: None,
+            unreadable: 0,
+            forgotten: 0,
+        }
     }
 
     /// One datagram. `None`: there is no SIP message in it.
@@ -70,9 +82,12 @@ impl Signalling {
         let Some(segment) = Segment::read(&decoded.headers, decoded.frame.bytes) else { return };
         let (realm, meta) = (self.realm, meta(decoded));
         let mut calls = CallKeys::new();
+        let unreadable = &mut self.unreadable;
         self.tcp.push(&segment, decoded.frame.clock, &mut |flow, message| {
-            let meta = of_flow(meta, flow);
-            calls.extend(send(realm, meta, message, place, exchange));
+            match send(realm, of_flow(meta, flow), message, place, exchange) {
+                Some(call) => calls.push(call),
+                None => *unreadable += 1,
+            }
         });
         self.last = Some(meta);
         if let Some(spool) = spool {
@@ -82,11 +97,52 @@ impl Signalling {
 
     /// Steps over holes that have been open for too long: what waited behind them goes on.
     pub(super) fn expire(&mut self, clock_ns: u64, at: u64, exchange: &mut Exchange) {
+        let Self { realm, tcp, unreadable, .. } = self;
         let Some(last) = self.last else { return };
-        let realm = self.realm;
-        self.tcp.expire(clock_ns, &mut |flow, message| {
-            send(realm, of_flow(last, flow), message, (at, 0), exchange);
+        tcp.expire(clock_ns, &mut |flow, message| {
+            let sent = send(*realm, of_flow(last, flow), message, (at, 0), exchange);
+            *unreadable += u64::from(sent.is_none());
         });
+    }
+
+    /// No more segments will come: what waits goes on.
+    pub(super) fn finish(&mut self, at: u64, exchange: &mut Exchange) {
+        let Self { realm, tcp, unreadable, .. } = self;
+        let Some(last) = self.last else { return };
+        tcp.finish(&mut |flow, message| {
+            let sent = send(*realm, of_flow(last, flow), message, (at, 0), exchange);
+            *unreadable += u64::from(sent.is_none());
+        });
+    }
+
+    /// Tells what has happened to connections so far.
+    pub(super) fn report(&self, tally: &mut Tally) {
+        let tcp = self.tcp.counters();
+        let (framing, websocket) = (tcp.framing, tcp.websocket);
+        for (event, value) in [
+            (Event::TcpMidstream, tcp.midstream),
+            (Event::TcpRetransmissions, tcp.retransmissions),
+            (Event::TcpReordered, tcp.reordered),
+            (Event::TcpHoles, tcp.holes),
+            (Event::TcpJumps, tcp.jumps),
+            (Event::TcpIdle, tcp.idle),
+            (Event::TcpEvicted, tcp.evicted),
+            (Event::TcpGarbageBytes, framing.garbage_bytes + websocket.skipped_bytes),
+            (Event::TcpResyncs, framing.resyncs),
+            (Event::TcpNoLength, framing.no_length),
+            (Event::TcpCut, framing.cut),
+            (Event::TcpOversized, framing.oversized + websocket.oversized),
+            (Event::TcpUnreadable, self.unreadable),
+            (Event::TcpUnspooled, self.forgotten),
+            (Event::WebsocketUpgrades, websocket.upgrades),
+            (Event::WebsocketMidstream, websocket.midstream),
+            (Event::WebsocketMessages, websocket.messages),
+            (Event::WebsocketCompressed, websocket.compressed),
+            (Event::WebsocketBroken, websocket.broken),
+            (Event::WebsocketResyncs, websocket.resyncs),
+        ] {
+            tally.set(event, value);
+        }
     }
 
     /// A segment goes to the calls whose messages it completes, together with those before it
@@ -123,6 +179,7 @@ impl Signalling {
     fn wait(&mut self, flow: Flow, kept: &Kept<'_>) {
         if self.waiting.len() >= WAITING_MAX {
             self.waiting.pop_front();
+            self.forgotten += 1;
         }
         let Kept { ts_ns, clock_ns, wire_len, link, bytes } = *kept;
         self.waiting.push_back(Waiting {
@@ -147,7 +204,11 @@ fn send(
     if !looks_like_sip(bytes) {
         return None;
     }
-    let call = CallKey::of(u64::from(realm), call_id_of(bytes)?);
+    let call = match call_id_of(bytes) {
+        Some(id) => CallKey::of(u64::from(realm), id),
+        // A message without one is worth a record all the same.
+        None => Message::parse(bytes).ok().map(|_| meta.nameless_key(u64::from(realm)))?,
+    };
     let shard = call.0 % exchange.workers() as u64;
     let note = SipNote { meta, bytes: bytes.into() };
     exchange.send(shard as usize, place, Note::Sip(Box::new(note)));

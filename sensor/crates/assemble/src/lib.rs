@@ -1,4 +1,5 @@
-//! Whole messages from pieces: IP datagrams from fragments, SIP messages from TCP segments.
+//! Whole messages from pieces: IP datagrams from fragments, SIP messages from TCP segments, plain
+//! or in WebSocket frames.
 //!
 //! Everything here is pure and bounded: bytes and a clock go in, whole messages come out, and
 //! every limit has a counter. The same input gives the same output on every machine. It reads no
@@ -8,8 +9,10 @@
 #![deny(missing_docs)]
 
 pub mod fragments;
+mod framer;
 pub mod sip_frame;
 pub mod stream;
+pub mod websocket;
 
 pub use fragments::{Fragments, Outcome, Whole};
 pub use sip_frame::SipFramer;

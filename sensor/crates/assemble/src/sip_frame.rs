@@ -10,6 +10,8 @@ mod tests;
 
 /// A message, headers and body, at most. A longer one is handed out without what is beyond.
 pub const MESSAGE_MAX: usize = 128 << 10;
+/// Memory that a framer with little to hold keeps, at most.
+const KEPT_MAX: usize = 4096;
 /// A start line, at most; a longer line is garbage.
 pub const START_LINE_MAX: usize = 4096;
 
@@ -29,6 +31,9 @@ pub struct Counters {
     /// Messages that were longer than [`MESSAGE_MAX`] and lost their end, or all of it where the
     /// headers alone were too long.
     pub oversized: u64,
+    /// Messages handed out without the end of their body: it never came, or `Content-Length`
+    /// claims too much.
+    pub cut: u64,
 }
 
 impl Counters {
@@ -40,6 +45,7 @@ impl Counters {
         self.resyncs += other.resyncs;
         self.no_length += other.no_length;
         self.oversized += other.oversized;
+        self.cut += other.cut;
     }
 }
 
@@ -51,6 +57,8 @@ enum State {
     Searching { line_start: bool },
     /// In the headers; how many bytes of them hold no end of headers.
     Headers { seen: usize },
+    /// In the body; how long the headers are, and the body by their word.
+    Body { headers: usize, body: Option<u64> },
     /// In the rest of a message that is too long to be kept.
     Skipping { left: u64 },
 }
@@ -82,6 +90,11 @@ impl SipFramer {
 
     /// Takes the next bytes and hands out every message that they complete.
     pub fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8])) {
+        if matches!(self.state, State::Body { .. }) && begins_message(bytes) {
+            // The body was shorter than its message says.
+            self.hand_out_cut(emit);
+            self.state = State::Between;
+        }
         if self.held.is_empty() {
             let done = self.consume(bytes, emit);
             self.held.extend_from_slice(bytes.get(done..).unwrap_or_default());
@@ -92,25 +105,53 @@ impl SipFramer {
             held.drain(..done.min(held.len()));
             self.held = held;
         }
-        if self.held.is_empty() && self.held.capacity() > MESSAGE_MAX {
-            self.held = Vec::new();
+        // Many connections are silent for most of the time: none of them keeps much memory.
+        if self.held.capacity() > KEPT_MAX.max(4 * self.held.len()) {
+            self.held.shrink_to_fit();
         }
     }
 
-    /// Bytes are missing from here on: what is held is given up, and the next start line is
-    /// looked for.
-    pub fn gap(&mut self) {
-        self.counters.garbage_bytes += self.held.len() as u64;
-        self.held.clear();
+    /// Bytes are missing from here on: the next start line is looked for. Of what is held, a
+    /// message whose headers are there is handed out, anything else given up.
+    pub fn gap(&mut self, emit: &mut impl FnMut(&[u8])) {
+        self.hand_out_cut(emit);
         // The rest of a line may follow.
         self.search(false);
     }
 
-    /// The stream begins anew: what is held is given up, and a message begins here.
-    pub fn restart(&mut self) {
-        self.counters.garbage_bytes += self.held.len() as u64;
-        self.held.clear();
+    /// The stream begins anew, with a message. Of what is held, a message whose headers are there
+    /// is handed out, anything else given up.
+    pub fn restart(&mut self, emit: &mut impl FnMut(&[u8])) {
+        self.hand_out_cut(emit);
         self.state = State::Between;
+    }
+
+    /// At a message's start, as far as one knows, and nothing is held.
+    pub(crate) fn is_between(&self) -> bool {
+        self.state == State::Between && self.held.is_empty()
+    }
+
+    /// Looking for a start line.
+    pub(crate) fn is_searching(&self) -> bool {
+        matches!(self.state, State::Searching { .. })
+    }
+
+    /// What is held and so many more bytes are nothing that this framer can read.
+    pub(crate) fn give_up(&mut self, more: usize) {
+        self.counters.garbage_bytes += (self.held.len() + more) as u64;
+        self.held = Vec::new();
+    }
+
+    /// Empties what is held: into a message, if the headers are there.
+    fn hand_out_cut(&mut self, emit: &mut impl FnMut(&[u8])) {
+        if let State::Body { headers, .. } = self.state
+            && self.held.len() >= headers
+        {
+            self.counters.messages += 1;
+            self.counters.cut += 1;
+            emit(&std::mem::take(&mut self.held));
+        }
+        self.give_up(0);
     }
 
     /// What has happened since the last time this was asked.
@@ -135,7 +176,8 @@ impl SipFramer {
             let step = match self.state {
                 State::Between => self.between(rest),
                 State::Searching { line_start } => self.searching(rest, line_start),
-                State::Headers { seen } => self.headers(rest, seen, emit),
+                State::Headers { seen } => self.headers(rest, seen),
+                State::Body { headers, body } => self.body(rest, headers, body, emit),
                 State::Skipping { left } => self.skipping(rest, left),
             };
             match step {
@@ -186,29 +228,35 @@ impl SipFramer {
         Step::Consumed(skipped)
     }
 
-    fn headers(&mut self, rest: &[u8], seen: usize, emit: &mut impl FnMut(&[u8])) -> Step {
+    fn headers(&mut self, rest: &[u8], seen: usize) -> Step {
         // The end may begin in the last three bytes already seen.
         let from = seen.saturating_sub(3);
-        let Some(end) = rest.get(from..).and_then(headers_end).map(|end| from + end) else {
-            if rest.len() >= MESSAGE_MAX {
-                self.counters.oversized += 1;
-                self.counters.garbage_bytes += rest.len() as u64;
-                let line_start = rest.last() == Some(&b'\n');
-                self.search(line_start);
-                return Step::Consumed(rest.len());
-            }
-            self.state = State::Headers { seen: rest.len() };
-            return Step::More;
-        };
-        let head = rest.get(..end).unwrap_or_default();
-        let body = content_length(head);
-        let length = (end as u64).saturating_add(body.unwrap_or(0));
-        let kept = length.min(MESSAGE_MAX.max(end) as u64) as usize;
-        let Some(message) = rest.get(..kept) else {
-            // The end of the headers is found again at once: it lies where it was.
-            self.state = State::Headers { seen: end };
-            return Step::More;
-        };
+        if let Some(end) = rest.get(from..).and_then(headers_end) {
+            let headers = from + end;
+            let body = content_length(rest.get(..headers).unwrap_or_default());
+            self.state = State::Body { headers, body };
+            return Step::Consumed(0);
+        }
+        if rest.len() >= MESSAGE_MAX {
+            self.counters.oversized += 1;
+            self.counters.garbage_bytes += rest.len() as u64;
+            self.search(rest.last() == Some(&b'\n'));
+            return Step::Consumed(rest.len());
+        }
+        self.state = State::Headers { seen: rest.len() };
+        Step::More
+    }
+
+    fn body(
+        &mut self,
+        rest: &[u8],
+        headers: usize,
+        body: Option<u64>,
+        emit: &mut impl FnMut(&[u8]),
+    ) -> Step {
+        let length = (headers as u64).saturating_add(body.unwrap_or(0));
+        let kept = length.min(MESSAGE_MAX.max(headers) as u64) as usize;
+        let Some(message) = rest.get(..kept) else { return Step::More };
         self.counters.no_length += u64::from(body.is_none());
         self.counters.messages += 1;
         emit(message);
@@ -276,8 +324,24 @@ fn may_start(line: &[u8]) -> bool {
     }
 }
 
+/// Whether a whole header block with what every message has begins here. A body can begin with a
+/// start line (RFC 3420), but hardly ever has it all of this, at the start of a segment.
+fn begins_message(bytes: &[u8]) -> bool {
+    if line(bytes) != Line::Start {
+        return false;
+    }
+    let Some(head) = headers_end(bytes).and_then(|end| bytes.get(..end)) else { return false };
+    let has = |full: &[u8], compact: &[u8]| {
+        head.split(|byte| *byte == b'\n').any(|line| {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
+            name.eq_ignore_ascii_case(full) || name.eq_ignore_ascii_case(compact)
+        })
+    };
+    has(b"Via", b"v") && has(b"Call-ID", b"i") && has(b"CSeq", b"cseq")
+}
+
 /// Where the headers end: behind the first empty line. Line feeds alone are tolerated.
-fn headers_end(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn headers_end(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some(at) = bytes.get(from..)?.iter().position(|byte| *byte == b'\n') {
         let next = from + at + 1;

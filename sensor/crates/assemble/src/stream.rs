@@ -18,7 +18,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ringtap_common::walk::{Headers, Ip, PROTO_TCP};
 
-use crate::sip_frame;
+use crate::{sip_frame, websocket};
 use flow::Direction;
 
 /// Flows (one direction each) that are followed at one time, at most.
@@ -113,6 +113,8 @@ pub struct Counters {
     pub evicted: u64,
     /// What the flows' framers counted.
     pub framing: sip_frame::Counters,
+    /// What those of WebSocket connections counted.
+    pub websocket: websocket::Counters,
 }
 
 #[derive(Debug)]
@@ -331,7 +333,7 @@ impl Streams {
             self.closed.push_back((slot, state.serial, clock_ns));
         }
         self.bytes = (self.bytes + state.direction.bytes()).saturating_sub(bytes_before);
-        self.counters.framing.add(&state.direction.take_framing());
+        count(&mut self.counters, &mut state.direction);
         if let (false, Some(since_ns)) = (state.hole_queued, state.direction.hole_since_ns()) {
             state.hole_queued = true;
             self.holes.push_back((slot, state.serial, since_ns.saturating_add(HOLE_NS)));
@@ -385,8 +387,8 @@ impl Streams {
         let Some(mut state) = self.slots.get_mut(slot).and_then(Option::take) else { return };
         self.bytes = self.bytes.saturating_sub(state.direction.bytes());
         let flow = state.flow;
-        state.direction.drain(&mut self.counters, &mut |message: &[u8]| emit(&flow, message));
-        self.counters.framing.add(&state.direction.take_framing());
+        state.direction.close(&mut self.counters, &mut |message: &[u8]| emit(&flow, message));
+        count(&mut self.counters, &mut state.direction);
         self.index.remove(&state.flow);
         self.free.push(slot);
         // Places of flows that are gone must not pile up.
@@ -397,6 +399,12 @@ impl Streams {
             }
         }
     }
+}
+
+fn count(counters: &mut Counters, direction: &mut Direction) {
+    let (framing, websocket) = direction.take_framing();
+    counters.framing.add(&framing);
+    counters.websocket.add(&websocket);
 }
 
 fn alive(slots: &[Option<Slot>], slot: usize, serial: u64) -> bool {

@@ -45,11 +45,11 @@ impl Calls {
     pub fn handle(&mut self, meta: &Meta, message: &Message<'_>, events: &mut Vec<Event>) {
         let reading = Reading::new(meta, message);
         self.count(&reading);
-        let Some(call_id) = message.call_id() else {
-            self.counters.no_call += 1;
-            return;
+        let call_id = message.call_id().unwrap_or_default();
+        let key = match message.call_id() {
+            Some(call_id) => CallKey::of(self.options.realm, call_id),
+            None => meta.nameless_key(self.options.realm),
         };
-        let key = CallKey::of(self.options.realm, call_id);
         self.expire(key, meta.clock_ns, events);
         let Some(call) = self.calls.get(&key) else {
             self.without_call(key, call_id, &reading, events);

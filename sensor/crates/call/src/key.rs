@@ -2,7 +2,7 @@
 //!
 //! No call state.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -46,4 +46,46 @@ pub struct Meta {
     pub tcp: bool,
     /// Its DSCP.
     pub dscp: u8,
+}
+
+impl Meta {
+    /// The key of a message without a Call-ID: that of its two ends, in either direction.
+    pub fn nameless_key(&self, realm: u64) -> CallKey {
+        let bytes = |address: SocketAddr| {
+            let mut bytes = [0; 18];
+            let ip = match address.ip() {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+                IpAddr::V6(v6) => v6,
+            };
+            let (place, port) = bytes.split_at_mut(16);
+            place.copy_from_slice(&ip.octets());
+            port.copy_from_slice(&address.port().to_be_bytes());
+            bytes
+        };
+        let (a, b) = (bytes(self.src), bytes(self.dst));
+        CallKey(xxh3_64_with_seed(&[a.min(b), a.max(b)].concat(), realm))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_of_two_ends_have_one_key() {
+        let meta = |src: &str, dst: &str| Meta {
+            ts_ns: 0,
+            clock_ns: 0,
+            src: src.parse().unwrap(),
+            dst: dst.parse().unwrap(),
+            origin: 0,
+            vlan: 0,
+            tcp: false,
+            dscp: 0,
+        };
+        let one = meta("10.0.0.1:5060", "[2001:db8::1]:5061").nameless_key(1);
+        assert_eq!(one, meta("[2001:db8::1]:5061", "10.0.0.1:5060").nameless_key(1));
+        assert_ne!(one, meta("10.0.0.1:5061", "[2001:db8::1]:5060").nameless_key(1));
+        assert_ne!(one, meta("10.0.0.1:5060", "[2001:db8::1]:5061").nameless_key(2));
+    }
 }

@@ -53,7 +53,7 @@ fn garbage_costs_what_it_touches() {
 fn a_gap_costs_what_it_touches() {
     let mut framer = SipFramer::new(true);
     assert!(frame(&mut framer, &[&INVITE[..40]]).is_empty());
-    framer.gap();
+    framer.gap(&mut |_: &[u8]| {});
     assert_eq!(framer.held(), 0);
     // The rest of a body may look like a start line, but not after half a line.
     let rest = [b" INVITE sip:x SIP/2.0\r\n", OK].concat();
@@ -85,6 +85,44 @@ fn headers_without_end_are_given_up() {
     messages.extend(frame(&mut framer, &[OK]));
     assert_eq!(messages, [OK]);
     assert_eq!(framer.counters().oversized, 1);
+}
+
+/// A length that promises too much.
+const GREEDY: &[u8] = b"MESSAGE sip:b@example.com SIP/2.0\r\nContent-Length: 900\r\n\r\nshort";
+const WHOLE: &[u8] =
+    b"BYE sip:b@example.com SIP/2.0\r\nv: x\r\ni: 1\r\nCSeq: 1 BYE\r\nl: 0\r\n\r\n";
+
+#[test]
+fn a_body_shorter_than_it_says_ends_where_the_next_segment_begins_a_message() {
+    let counters = check(true, &[GREEDY, WHOLE, OK], &[GREEDY, WHOLE, OK]);
+    assert_eq!((counters.cut, counters.garbage_bytes), (1, 0));
+    // A start line alone can be a body's beginning (RFC 3420).
+    let notify = b"NOTIFY sip:b@example.com SIP/2.0\r\nContent-Length: 18\r\n\r\n";
+    let body = b"SIP/2.0 200 OK\r\n\r\n";
+    check(true, &[notify, body, OK], &[&[&notify[..], body].concat(), OK]);
+}
+
+#[test]
+fn a_message_that_never_ends_is_handed_out_when_nothing_more_can_come() {
+    for gap in [true, false] {
+        let mut framer = SipFramer::new(true);
+        assert!(frame(&mut framer, &[GREEDY]).is_empty());
+        let mut messages = Vec::new();
+        let mut emit = |message: &[u8]| messages.push(message.to_vec());
+        if gap { framer.gap(&mut emit) } else { framer.restart(&mut emit) }
+        assert_eq!(messages, [GREEDY]);
+        assert_eq!((framer.counters().cut, framer.held()), (1, 0));
+        assert_eq!(frame(&mut framer, &[b"rest\r\n", OK]), [OK]);
+    }
+}
+
+#[test]
+fn long_messages_leave_no_memory_behind() {
+    let mut framer = SipFramer::new(true);
+    let head = b"MESSAGE sip:b@example.com SIP/2.0\r\nContent-Length: 100000\r\n\r\n";
+    let body = vec![b'x'; 100_000];
+    assert_eq!(frame(&mut framer, &[head, &body[..50_000], &body[50_000..], b"SIP"]).len(), 1);
+    assert!(framer.held.capacity() <= KEPT_MAX, "{}", framer.held.capacity());
 }
 
 #[test]

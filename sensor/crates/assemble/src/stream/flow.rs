@@ -3,8 +3,8 @@
 //! Sequence numbers wrap; all comparisons go by the signed distance (RFC 9293 §3.4). Limits of
 //! the whole table are the table's.
 
-use crate::SipFramer;
-use crate::sip_frame;
+use crate::framer::Framer;
+use crate::{sip_frame, websocket};
 
 use super::{Counters, FIN, JUMP_MAX, SYN, Segment, WAITING_BYTES_MAX, WAITING_MAX};
 
@@ -28,7 +28,7 @@ pub(super) struct Direction {
     /// Where the stream ends, once a FIN has said so.
     end: Option<u32>,
     closed: bool,
-    framer: SipFramer,
+    framer: Framer,
 }
 
 impl Direction {
@@ -42,7 +42,7 @@ impl Direction {
             hole_since_ns: None,
             end: None,
             closed: false,
-            framer: SipFramer::new(syn),
+            framer: Framer::new(syn),
         }
     }
 
@@ -57,7 +57,7 @@ impl Direction {
     }
 
     /// What the framer has counted since the last time this was asked.
-    pub(super) fn take_framing(&mut self) -> sip_frame::Counters {
+    pub(super) fn take_framing(&mut self) -> (sip_frame::Counters, websocket::Counters) {
         self.framer.take_counters()
     }
 
@@ -75,7 +75,7 @@ impl Direction {
         if syn && (distance != 0 || self.closed) {
             counters.jumps += 1;
             self.drain(counters, emit);
-            self.framer.restart();
+            self.framer.restart(emit);
             (self.expected, self.end, self.closed) = (seq, None, false);
         } else if self.closed {
             counters.retransmissions += 1;
@@ -83,7 +83,7 @@ impl Direction {
         } else if distance.unsigned_abs() > JUMP_MAX {
             counters.jumps += 1;
             self.drain(counters, emit);
-            self.framer.gap();
+            self.framer.gap(emit);
             (self.expected, self.end) = (seq, None);
         }
         if segment.flags & FIN != 0 {
@@ -105,7 +105,7 @@ impl Direction {
         if let Some(first) = self.waiting.first() {
             counters.holes += 1;
             counters.hole_bytes += u64::from(first.seq.wrapping_sub(self.expected));
-            self.framer.gap();
+            self.framer.gap(emit);
             self.expected = first.seq;
             self.follow(clock_ns, emit);
         }
@@ -116,7 +116,7 @@ impl Direction {
     /// from here on.
     pub(super) fn close(&mut self, counters: &mut Counters, emit: &mut impl FnMut(&[u8])) {
         self.drain(counters, emit);
-        self.framer.restart();
+        self.framer.restart(emit);
         self.closed = true;
     }
 
@@ -126,7 +126,7 @@ impl Direction {
     }
 
     /// Hands out everything that waits, over all holes.
-    pub(super) fn drain(&mut self, counters: &mut Counters, emit: &mut impl FnMut(&[u8])) {
+    fn drain(&mut self, counters: &mut Counters, emit: &mut impl FnMut(&[u8])) {
         // Each round takes one segment at least.
         while !self.waiting.is_empty() {
             self.step_over(0, counters, emit);
