@@ -215,7 +215,7 @@ const EVENT_LABELS: [&str; EVENTS] = [
 ];
 
 /// One worker's counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Frames taken from sources.
     pub received: u64,
@@ -223,6 +223,12 @@ pub struct Tally {
     pub bytes: u64,
     dispositions: [u64; DISPOSITIONS],
     events: [u64; EVENTS],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { received: 0, bytes: 0, dispositions: [0; DISPOSITIONS], events: [0; EVENTS] }
+    }
 }
 
 impl Tally {

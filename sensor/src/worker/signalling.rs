@@ -83,11 +83,15 @@ impl Signalling {
         let (realm, meta) = (self.realm, meta(decoded));
         let mut calls = CallKeys::new();
         let unreadable = &mut self.unreadable;
-        self.tcp.push(&segment, decoded.frame.clock, &mut |flow, message| {
-            match send(realm, of_flow(meta, flow), message, place, exchange) {
-                Some(call) => calls.push(call),
-                None => *unreadable += 1,
-            }
+        self.tcp.push(&segment, decoded.frame.clock, &mut |flow, message| match send(
+            realm,
+            of_flow(meta, flow),
+            message,
+            place,
+            exchange,
+        ) {
+            Some(call) => calls.push(call),
+            None => *unreadable += 1,
         });
         self.last = Some(meta);
         if let Some(spool) = spool {

@@ -17,3 +17,4 @@ mod live_call;
 mod modes;
 mod run;
 mod spread;
+mod transports;

@@ -109,7 +109,11 @@ fn a_message_that_never_ends_is_handed_out_when_nothing_more_can_come() {
         assert!(frame(&mut framer, &[GREEDY]).is_empty());
         let mut messages = Vec::new();
         let mut emit = |message: &[u8]| messages.push(message.to_vec());
-        if gap { framer.gap(&mut emit) } else { framer.restart(&mut emit) }
+        if gap {
+            framer.gap(&mut emit);
+        } else {
+            framer.restart(&mut emit);
+        }
         assert_eq!(messages, [GREEDY]);
         assert_eq!((framer.counters().cut, framer.held()), (1, 0));
         assert_eq!(frame(&mut framer, &[b"rest\r\n", OK]), [OK]);

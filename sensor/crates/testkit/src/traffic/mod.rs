@@ -35,6 +35,7 @@
 pub mod plan;
 pub mod truth;
 
+mod carry;
 mod engine;
 mod frames;
 mod observer;
@@ -46,6 +47,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
+pub use carry::{Carrier, Carry, websocket_frame};
 pub use plan::{BadPlan, Duration, IpId, Loss, MirrorShape, Plan, Shares};
 pub use sink::{Count, FrameSink, Memory};
 pub use truth::{CallTruth, Outcome, StreamTruth, Totals, Truth, TruthSink, TruthWriter};
