@@ -206,7 +206,8 @@ impl Call {
         let since =
             if options.response_time_from_first_invite { self.summary.first } else { self.invited };
         self.note_branch(reading, at, counters);
-        let wait_ms = u32::try_from(at.since_ns(since) / 1_000_000).unwrap_or(u32::MAX);
+        let wait_ns = at.since_ns(since).saturating_add(500_000);
+        let wait_ms = u32::try_from(wait_ns / 1_000_000).unwrap_or(u32::MAX);
         let summary = &mut self.summary;
         match reading.status {
             100 => {
