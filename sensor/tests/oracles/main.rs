@@ -108,6 +108,19 @@ fn records_are_those_of_the_original() {
     differences.check();
 }
 
+/// The 49 messages of RFC 4475, a datagram each: every one of them comes to a table of calls, and
+/// those that break a rule are known by it.
+#[test]
+fn every_message_of_rfc_4475_arrives() {
+    let Some(folder) = real_captures() else { return };
+    let path = folder.join("ersip__rfc4475_torture_udp.pcap");
+    let (said, ledger) = support::replay(&[&path], 2);
+    said.well();
+    let events = &ledger["user"]["events"];
+    let counts = ["sip_messages", "sip_malformed", "sip_late"].map(|event| &events[event]);
+    assert_eq!(counts, [49, 17, 0]);
+}
+
 /// Of each file, its name, what a replay makes of it and what somebody else says of it; two
 /// files at a time, in their order.
 fn side_by_side<T: Send>(

@@ -4,19 +4,25 @@
 
 use crate::header::{Header, Lines};
 use crate::start;
-use crate::text::is_space;
+use crate::text::find;
 
-/// Begins with what could be a start line, after white space and keep-alives.
+/// How far `SIP/` is looked for: beyond the longest usual request line.
+const VERSION_WITHIN: usize = 8192;
+
+/// Holds `SIP/`, as every start line and every Via does.
 ///
-/// Cheap and generous: a token and a space, or `SIP/`. Binary media never passes.
+/// Cheap and generous: what it lets through may still be something else.
 pub fn looks_like_sip(bytes: &[u8]) -> bool {
-    let skip = bytes.iter().take_while(|b| is_space(**b)).count();
-    let text = bytes.get(skip..).unwrap_or_default();
-    if text.starts_with(b"SIP/") {
-        return true;
+    let window = bytes.get(..VERSION_WITHIN).unwrap_or(bytes);
+    let mut rest = window;
+    while let Some(at) = find(rest, b'/') {
+        let before = rest.get(at.saturating_sub(3)..at).unwrap_or_default();
+        if before.eq_ignore_ascii_case(b"SIP") {
+            return true;
+        }
+        rest = rest.get(at + 1..).unwrap_or_default();
     }
-    let token = text.iter().take(64).take_while(|b| b.is_ascii() && start::is_token(**b)).count();
-    token >= 3 && text.get(token) == Some(&b' ') && text.len() > token + 10
+    false
 }
 
 /// The Call-ID as [`crate::Message::call_id`] would find it.
@@ -48,6 +54,9 @@ mod tests {
         assert!(looks_like_sip(b"INVITE sip:a@b SIP/2.0\r\n"));
         assert!(looks_like_sip(b"\r\n\r\nSIP/2.0 200 OK"));
         assert!(!looks_like_sip(b"\x80\x00\x01\x02 abcdefghijkl"));
+        assert!(looks_like_sip(b"\0\x01\xff junk\r\nOPTIONS sip:a/b sip/2.0\r\n"));
+        assert!(!looks_like_sip(b"M-SEARCH * HTTP/1.1\r\n\r\n"));
+        assert!(!looks_like_sip(b"IP/2.0 SIP2.0/"));
         assert!(!looks_like_sip(b"\r\n\r\n"));
         assert!(!looks_like_sip(b""));
     }

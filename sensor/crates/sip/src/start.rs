@@ -55,6 +55,11 @@ impl Method {
         }
     }
 
+    /// One of those that have a name here.
+    fn is_known(self) -> bool {
+        self != Self::Other
+    }
+
     /// The name on the wire; `OTHER` for [`Method::Other`].
     pub const fn name(self) -> &'static str {
         match self {
@@ -114,10 +119,14 @@ pub(crate) fn locate(bytes: &[u8]) -> Result<(usize, Start<'_>, usize), Reason> 
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let (first, after) = line(rest);
+        let behind = bytes.len() - after.len();
         if let Some(start) = read(first) {
-            return Ok((at, start, bytes.len() - after.len()));
+            return Ok((at, start, behind));
         }
-        at = bytes.len() - after.len();
+        if let Some((skip, start)) = read_inside(first) {
+            return Ok((at + skip, start, behind));
+        }
+        at = behind;
         if after.is_empty() || at > JUNK_MAX {
             return Err(Reason::NotSip);
         }
@@ -130,6 +139,22 @@ fn read(line: &[u8]) -> Option<Start<'_>> {
         Some(b"SIP/" | b"sip/" | b"Sip/") => read_status(line),
         _ => read_request(line),
     }
+}
+
+/// Reads a start line behind binary junk in its line, as behind a keep-alive of another protocol.
+fn read_inside(line: &[u8]) -> Option<(usize, Start<'_>)> {
+    const STATUS: &[u8] = b"SIP/2.0 ";
+    const METHOD_MAX: usize = 10;
+    let window = line.get(..JUNK_MAX).unwrap_or(line);
+    // Text without any is text: it has no start line, only words that look like one.
+    let junk = window.iter().position(|b| !(b' '..127).contains(b) && *b != b'\t')?;
+    (junk + 1..window.len()).find_map(|at| {
+        let rest = line.get(at..)?;
+        let word = rest.get(..METHOD_MAX).unwrap_or(rest);
+        let method = || Method::of(text::split(word, b' ')?.0).is_known().then_some(());
+        let begins = rest.starts_with(STATUS) || method().is_some();
+        begins.then(|| read(rest)).flatten().map(|start| (at, start))
+    })
 }
 
 fn read_status(line: &[u8]) -> Option<Start<'_>> {
@@ -187,13 +212,24 @@ fn read_request(line: &[u8]) -> Option<Start<'_>> {
     Some(Start { line, oddity })
 }
 
-/// A URI with white space or brackets in it, or without a scheme.
+/// A URI with white space or brackets in it, without a scheme, or with an IPv6 address that has
+/// no brackets (RFC 5118 §4.2).
 fn bad_uri(uri: &[u8]) -> bool {
-    text::find(uri, b':').is_none() || uri.iter().any(|b| has(*b, BREAKS_URI))
+    let Some((scheme, rest)) = text::split(uri, b':') else { return true };
+    let is_sip = scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips");
+    (is_sip && bare_ipv6(rest)) || uri.iter().any(|b| has(*b, BREAKS_URI))
 }
 
-/// A byte that may stand in a token (RFC 3261 §25.1), and every byte above 127.
-pub(crate) fn is_token(byte: u8) -> bool {
+/// Whether the host of a SIP URI has colons but no brackets.
+fn bare_ipv6(rest: &[u8]) -> bool {
+    let end = rest.iter().position(|b| matches!(b, b';' | b'?')).unwrap_or(rest.len());
+    let place = rest.get(..end).unwrap_or_default();
+    let host = place.rsplit(|b| *b == b'@').next().unwrap_or_default();
+    !host.starts_with(b"[") && host.iter().filter(|b| **b == b':').count() > 1
+}
+
+/// A byte that may stand in a token (RFC 3261 §25.1).
+fn is_token(byte: u8) -> bool {
     has(byte, TOKEN)
 }
 
@@ -212,7 +248,7 @@ static CLASSES: [u8; 256] = {
         let byte = at as u8;
         let marks = b"-.!%*_+`'~#$&^|";
         let mut mark = 0;
-        let mut token = byte.is_ascii_alphanumeric() || byte >= 128;
+        let mut token = byte.is_ascii_alphanumeric();
         while mark < marks.len() {
             token |= byte == marks[mark];
             mark += 1;
@@ -249,6 +285,66 @@ mod tests {
         assert_eq!(odd("OPTIONS sip:a SIP/2.0  \n"), Some(Reason::BadStartLine));
         assert_eq!(odd("\r\n\r\n\0FOO+x tel:1 SIP/2.0"), None);
         assert_eq!(odd("garbage \x01\nmore\nBYE sip:a SIP/2.0\r\n"), None);
+        let bare = Some(Reason::BadRequestUri);
+        assert_eq!(odd("REGISTER sip:2001:db8::10 SIP/2.0\r\n"), bare);
+        assert_eq!(odd("REGISTER sip:a@2001:db8::10;lr SIP/2.0\r\n"), bare);
+        assert_eq!(odd("REGISTER sip:a:pw@[2001:db8::10]:5060 SIP/2.0\r\n"), None);
+        assert_eq!(odd("REGISTER sip:a:pw@host:5060;x=a:b:c SIP/2.0\r\n"), None);
+        assert_eq!(odd("INVITE urn:service:sos SIP/2.0\r\n"), None);
+    }
+
+    #[test]
+    fn junk_before_the_first_line() {
+        let method = |bytes: &[u8]| match locate(bytes).map(|(at, start, _)| (at, start.line)) {
+            Ok((at, StartLine::Request { method, .. })) => Ok((at, method)),
+            Ok((at, StartLine::Response { status, .. })) => {
+                assert_eq!(status, 200);
+                Ok((at, Method::Other))
+            }
+            Err(reason) => Err(reason),
+        };
+        // A STUN binding request (RFC 8489 §5), zeros, and both, with and without line ends.
+        let stun = b"\x00\x01\x00\x00\x21\x12\xa4\x42ABCDEFGHIJKL";
+        let request = b"BYE sip:a SIP/2.0\r\n\r\n";
+        let after = |junk: &[u8]| method(&[junk, request].concat());
+        assert_eq!(after(stun), Ok((stun.len(), Method::Bye)));
+        assert_eq!(after(b"\0\0\0\0"), Ok((4, Method::Bye)));
+        assert_eq!(after(&[&stun[..], b"\r\n\r\n"].concat()), Ok((24, Method::Bye)));
+        assert_eq!(after(b"\xff\xf3 \x80text "), Ok((9, Method::Bye)));
+        assert_eq!(method(b"\x01\x02SIP/2.0 200 OK\r\n"), Ok((2, Method::Other)));
+        // Text is not searched, and not everything is.
+        assert_eq!(after(b"Subject: "), Err(Reason::NotSip));
+        assert_eq!(after(&[0x80; JUNK_MAX]), Err(Reason::NotSip));
+        assert_eq!(method(b"\x80\x08 INVITE or not\r\n"), Err(Reason::NotSip));
+    }
+
+    #[test]
+    fn every_method_and_every_class_of_response() {
+        let names = "INVITE ACK BYE CANCEL REGISTER OPTIONS MESSAGE SUBSCRIBE NOTIFY PUBLISH INFO \
+                     PRACK UPDATE REFER";
+        for (index, name) in names.split(' ').enumerate() {
+            let text = format!("{name} sip:a SIP/2.0\r\n");
+            let (line, oddity) = start(&text).unwrap();
+            let StartLine::Request { method, .. } = line else { panic!("{line:?}") };
+            assert_eq!((method as usize, method.name(), oddity), (index, name, None));
+        }
+        assert_eq!(names.split(' ').count() + 1, Method::COUNT);
+        // Methods are case-sensitive; what is no known one is another.
+        for name in ["invite", "INVITEX", "!interesting-Method0123456789_*+`.%indeed'~"] {
+            assert_eq!(Method::of(name.as_bytes()), Method::Other);
+        }
+        for status in 100..700 {
+            let text = format!("SIP/2.0 {status} Phrase\r\n");
+            let (line, oddity) = start(&text).unwrap();
+            assert!(matches!(line, StartLine::Response { status: s, .. } if s == status));
+            assert_eq!(oddity, None);
+        }
+        for status in ["099", "700", "1000", "20", "-20"] {
+            assert_eq!(
+                start(&format!("SIP/2.0 {status} x\r\n")).unwrap().1,
+                Some(Reason::BadStatus)
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The messages of RFC 4475 (not part of this project): each must be recorded or refused with a
 //! reason. Skips, and says so, where the files are not there.
 
+mod ipv6;
+
 use std::path::PathBuf;
 
 use crate::message::{Message, tests::exercise};
@@ -60,6 +62,12 @@ fn rfc_4475() {
             }
             None => assert_eq!(name, "insuf"),
         }
+        let call_ids = message.header("Call-ID").count();
+        assert_eq!(
+            call_ids,
+            usize::from(name != "insuf") + usize::from(name == "multi01"),
+            "{name}"
+        );
         seen += 1;
     }
     assert_eq!(seen, 49);
