@@ -3,7 +3,10 @@
 //! Takes what devices send: spaces inside the brackets, quotes that are never closed, unknown
 //! schemes. Nothing is resolved or normalised here.
 
-use crate::text::{Escape, Params, Text, find, find_outside, number, split, split_or_all, trim};
+use crate::start::is_token;
+use crate::text::{
+    Escape, Params, Text, find, find_outside, is_space, number, split, split_or_all, trim,
+};
 
 /// A display name, a URI and header parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -14,6 +17,7 @@ pub struct NameAddr<'a> {
     pub uri: Uri<'a>,
     params: &'a [u8],
     broken_quote: bool,
+    loose: bool,
 }
 
 impl<'a> NameAddr<'a> {
@@ -24,13 +28,11 @@ impl<'a> NameAddr<'a> {
             return Self::quoted(inner);
         }
         match split(value, b'<') {
-            Some((display, rest)) => Self::bracketed(Text::new(display), rest, false),
-            None => {
-                // Without brackets, parameters belong to the header, not to the URI.
-                let (uri, params) = bare_uri(value);
-                let uri = Uri::parse(uri);
-                Self { display: Text::default(), uri, params, broken_quote: false }
+            Some((display, rest)) => {
+                let address = Self::bracketed(Text::new(display), rest, false);
+                Self { loose: address.loose || !needs_no_quotes(display), ..address }
             }
+            None => Self::bare(Text::default(), value, false),
         }
     }
 
@@ -43,16 +45,22 @@ impl<'a> NameAddr<'a> {
         let rest = trim(rest.strip_prefix(b"\"").unwrap_or(rest));
         match split(rest, b'<') {
             Some((_, rest)) => Self::bracketed(display, rest, broken),
-            None => {
-                let (uri, params) = bare_uri(rest);
-                Self { display, uri: Uri::parse(uri), params, broken_quote: broken }
-            }
+            None => Self::bare(display, rest, broken),
         }
+    }
+
+    /// Without brackets, parameters belong to the header, not to the URI, and a `?` to neither.
+    fn bare(display: Text<'a>, value: &'a [u8], broken_quote: bool) -> Self {
+        let (uri, params) = bare_uri(value);
+        let loose = find(uri, b'?').is_some();
+        Self { display, uri: Uri::parse(uri), params, broken_quote, loose }
     }
 
     fn bracketed(display: Text<'a>, rest: &'a [u8], broken_quote: bool) -> Self {
         let (uri, params) = split_or_all(rest, b'>');
-        Self { display, uri: Uri::parse(trim(uri)), params, broken_quote }
+        let trimmed = trim(uri);
+        let loose = trimmed.len() != uri.len();
+        Self { display, uri: Uri::parse(trimmed), params, broken_quote, loose }
     }
 
     /// The header parameters.
@@ -75,6 +83,18 @@ impl<'a> NameAddr<'a> {
     pub fn broken_quote(&self) -> bool {
         self.broken_quote
     }
+
+    /// Written as the grammar forbids, but clear: white space inside of the brackets, a display
+    /// name or a URI that would need its quotes or brackets.
+    pub fn is_loose(&self) -> bool {
+        self.loose
+    }
+}
+
+/// A display name of tokens and white space. What is not ASCII needs quotes too, but hardly ever
+/// gets them.
+fn needs_no_quotes(display: &[u8]) -> bool {
+    display.iter().all(|b| is_token(*b) || is_space(*b) || !b.is_ascii())
 }
 
 /// Index of the quote that closes a string whose opening quote is already behind.
@@ -188,7 +208,7 @@ fn place_end(text: &[u8]) -> usize {
 }
 
 /// The parts before and after the `@`; of several, the last one that stands before any parameter.
-fn userinfo(rest: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn userinfo(rest: &[u8]) -> (&[u8], &[u8]) {
     let Some((user, tail)) = split(rest, b'@') else { return (&[], rest) };
     if find(tail, b'@').is_none() {
         return (user, tail);
@@ -271,6 +291,23 @@ mod tests {
         check("", "", "", "", None, "");
         check("\"\" <sip:1@[::1]>", "", "1", "::1", None, "");
         check("sip:10.0.0.1:5060", "", "", "10.0.0.1", Some(5060), "");
+    }
+
+    #[test]
+    fn loose_spellings_are_known() {
+        let loose = |value: &str| NameAddr::parse(value.as_bytes()).is_loose();
+        for strict in [
+            "Alice Smith <sip:a@b>;tag=1",
+            "\"Bell, A\" <sip:a@b?x=y>",
+            "J\u{fc}rgen <sip:a@b>",
+            "sip:a@b;tag=1",
+            "*",
+        ] {
+            assert!(!loose(strict), "{strict}");
+        }
+        for text in ["Bell, A <sip:a@b>", "\"A\" < sip:a@b >", "sip:a@b?x=y", "a@b <sip:a@b>"] {
+            assert!(loose(text), "{text}");
+        }
     }
 
     #[test]

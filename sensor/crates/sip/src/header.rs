@@ -35,11 +35,12 @@ pub enum Header {
     Event,
     Require,
     ContentEncoding,
+    Date,
 }
 
 impl Header {
     /// Number of headers that have a place.
-    pub const COUNT: usize = 26;
+    pub const COUNT: usize = 27;
 
     /// The full name, as it is usually written.
     pub const fn name(self) -> &'static str {
@@ -70,6 +71,7 @@ impl Header {
             Self::Event => "Event",
             Self::Require => "Require",
             Self::ContentEncoding => "Content-Encoding",
+            Self::Date => "Date",
         }
     }
 
@@ -83,6 +85,7 @@ impl Header {
             (3, b'v') => (Self::Via, None),
             (4, b'f') => (Self::From, None),
             (4, b'c') => (Self::CSeq, None),
+            (4, b'd') => (Self::Date, None),
             (5, b'e') => (Self::Event, None),
             (6, b's') => (Self::Server, None),
             (6, b'r') => (Self::Reason, None),
@@ -253,6 +256,7 @@ mod tests {
         Header::Event,
         Header::Require,
         Header::ContentEncoding,
+        Header::Date,
     ];
 
     #[test]

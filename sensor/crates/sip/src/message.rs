@@ -316,13 +316,21 @@ impl<'a> Message<'a> {
             if address.broken_quote() {
                 return Some(Reason::BadQuote);
             }
-            if address.uri.as_bytes().is_empty() {
+            if address.uri.as_bytes().is_empty() || address.is_loose() {
                 return Some(Reason::BadAddress);
             }
         }
+        if self.contact().is_some_and(|contact| contact.is_loose()) {
+            return Some(Reason::BadAddress);
+        }
+        if self.known(Header::Date).is_some_and(|date| !date.ends_with(b"GMT")) {
+            return Some(Reason::BadDate);
+        }
         let via = self.known(Header::Via).unwrap_or_default();
         let hollow = via.ends_with(b",") || via.windows(2).any(|pair| pair == b";;");
-        (hollow || self.via().is_none()).then_some(Reason::BadVia)
+        // The cookie alone names no transaction (RFC 4475 §3.2.1).
+        let nameless = |via: Via<'_>| via.branch() == Some(b"z9hG4bK");
+        (hollow || self.via().is_none_or(nameless)).then_some(Reason::BadVia)
     }
 
     fn bad_length(&self) -> Option<Reason> {

@@ -41,11 +41,11 @@ pub enum Reason {
     BadCSeq,
     /// The `CSeq`'s method is not the request's.
     MethodMismatch,
-    /// A From or To without a readable address.
+    /// A From, To or Contact without a readable address, or written as the grammar forbids.
     BadAddress,
     /// A quoted string that is never closed.
     BadQuote,
-    /// A top Via without sent-by, or with empty elements.
+    /// A top Via without sent-by, with empty elements, or with an empty branch.
     BadVia,
     /// A Content-Length that is no number.
     BadContentLength,
@@ -53,11 +53,13 @@ pub enum Reason {
     ContentLengthTooLarge,
     /// A line in the header block without a name.
     BadHeaderLine,
+    /// A Date that is not in GMT.
+    BadDate,
 }
 
 impl Reason {
     /// Number of reasons.
-    pub const COUNT: usize = 22;
+    pub const COUNT: usize = 23;
 
     /// A short constant label, fit for a metric.
     pub const fn label(self) -> &'static str {
@@ -84,6 +86,7 @@ impl Reason {
             Self::BadContentLength => "bad_content_length",
             Self::ContentLengthTooLarge => "content_length_too_large",
             Self::BadHeaderLine => "bad_header_line",
+            Self::BadDate => "bad_date",
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Skips what may precede it (keep-alives, stray bytes); reads no headers.
 
+use crate::address::userinfo;
 use crate::reason::Reason;
 use crate::text::{self, Text, is_space, line, trim};
 
@@ -212,24 +213,24 @@ fn read_request(line: &[u8]) -> Option<Start<'_>> {
     Some(Start { line, oddity })
 }
 
-/// A URI with white space or brackets in it, without a scheme, or with an IPv6 address that has
-/// no brackets (RFC 5118 §4.2).
+/// A URI with white space or brackets in it, without a scheme, with headers (RFC 3261 §19.1.1),
+/// or with an IPv6 address that has no brackets (RFC 5118 §4.2).
 fn bad_uri(uri: &[u8]) -> bool {
     let Some((scheme, rest)) = text::split(uri, b':') else { return true };
     let is_sip = scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips");
-    (is_sip && bare_ipv6(rest)) || uri.iter().any(|b| has(*b, BREAKS_URI))
+    (is_sip && bad_place(rest)) || uri.iter().any(|b| has(*b, BREAKS_URI))
 }
 
-/// Whether the host of a SIP URI has colons but no brackets.
-fn bare_ipv6(rest: &[u8]) -> bool {
-    let end = rest.iter().position(|b| matches!(b, b';' | b'?')).unwrap_or(rest.len());
-    let place = rest.get(..end).unwrap_or_default();
-    let host = place.rsplit(|b| *b == b'@').next().unwrap_or_default();
-    !host.starts_with(b"[") && host.iter().filter(|b| **b == b':').count() > 1
+/// Whether what follows the user in a SIP URI has headers, or a host with colons and no brackets.
+fn bad_place(rest: &[u8]) -> bool {
+    let (_, place) = userinfo(rest);
+    let host = text::split_or_all(place, b';').0;
+    let colons = || host.iter().filter(|b| **b == b':').count();
+    text::find(host, b'?').is_some() || (!host.starts_with(b"[") && colons() > 1)
 }
 
 /// A byte that may stand in a token (RFC 3261 §25.1).
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     has(byte, TOKEN)
 }
 
@@ -291,6 +292,8 @@ mod tests {
         assert_eq!(odd("REGISTER sip:a:pw@[2001:db8::10]:5060 SIP/2.0\r\n"), None);
         assert_eq!(odd("REGISTER sip:a:pw@host:5060;x=a:b:c SIP/2.0\r\n"), None);
         assert_eq!(odd("INVITE urn:service:sos SIP/2.0\r\n"), None);
+        assert_eq!(odd("INVITE sip:a@b?Route=%3Csip:c%3E SIP/2.0\r\n"), bare);
+        assert_eq!(odd("INVITE sip:what?@b;x=y?z SIP/2.0\r\n"), None);
     }
 
     #[test]

@@ -9,11 +9,16 @@ use crate::message::{Message, tests::exercise};
 use crate::reason::Reason;
 
 /// Messages that break a rule this reader can see, and the rule.
-const FAULTS: [(&str, Reason); 17] = [
+const FAULTS: [(&str, Reason); 23] = [
+    ("badaspec", Reason::BadAddress),
+    ("badbranch", Reason::BadVia),
+    ("baddate", Reason::BadDate),
+    ("baddn", Reason::BadAddress),
     ("badinv01", Reason::BadVia),
     ("badvers", Reason::BadVersion),
     ("bigcode", Reason::BadStatus),
     ("clerr", Reason::ContentLengthTooLarge),
+    ("escruri", Reason::BadRequestUri),
     ("insuf", Reason::MissingCallId),
     ("ltgtruri", Reason::BadRequestUri),
     ("lwsruri", Reason::BadRequestUri),
@@ -24,6 +29,7 @@ const FAULTS: [(&str, Reason); 17] = [
     ("multi01", Reason::Repeated),
     ("ncl", Reason::BadContentLength),
     ("quotbal", Reason::BadQuote),
+    ("regbadct", Reason::BadAddress),
     ("scalar02", Reason::BadCSeq),
     ("scalarlg", Reason::BadCSeq),
     ("trws", Reason::BadStartLine),
