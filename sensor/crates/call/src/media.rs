@@ -14,7 +14,9 @@ use crate::summary::{CLAIMS_MAX, CallSummary, TEXT_MAX, clip};
 
 /// Payload types kept of one medium.
 const PAYLOAD_TYPES_MAX: usize = 16;
-/// Sources kept of one medium.
+/// Payload types kept of media that share an endpoint.
+const SHARED_PAYLOAD_TYPES_MAX: usize = 48;
+/// Sources kept of one endpoint.
 const SSRCS_MAX: usize = 8;
 /// ICE candidates claimed of one medium.
 const CANDIDATES_MAX: usize = 8;
@@ -31,7 +33,7 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     /// Takes a side's description; `answer` when it stands in a response.
     pub(crate) fn describe(&mut self, side: Side, at: Moment, sdp: &Sdp<'_>, answer: bool) {
-        let mut usable = false;
+        let mut claims: SmallVec<[Claim; 2]> = SmallVec::new();
         for media in sdp.media() {
             match media.kind {
                 MediaKind::Image => self.summary.flags.image = true,
@@ -46,9 +48,9 @@ impl Desk<'_> {
             if media.port == 0 {
                 continue;
             }
-            if let Some(ip) = media.connection().and_then(usable_address) {
-                usable = true;
-                self.claim(claim(side, at, &media, SocketAddr::new(ip, media.port)));
+            let ip = media.connection().and_then(usable_address);
+            for endpoint in ip.iter().flat_map(|ip| endpoints(*ip, &media)) {
+                self.gather(&mut claims, claim(side, at, &media, endpoint));
             }
             for candidate in
                 media.candidates().filter(|c| c.udp && c.component == 1).take(CANDIDATES_MAX)
@@ -56,20 +58,45 @@ impl Desk<'_> {
                 if let Some(ip) = usable_address(candidate.endpoint.ip())
                     && candidate.endpoint.port() != 0
                 {
-                    usable = true;
                     let endpoint = SocketAddr::new(ip, candidate.endpoint.port());
-                    let rtcp = None;
-                    self.claim(Claim {
-                        candidate: true,
-                        rtcp,
-                        ..claim(side, at, &media, endpoint)
-                    });
+                    let claim = claim(side, at, &media, endpoint);
+                    self.gather(&mut claims, Claim { candidate: true, rtcp: None, ..claim });
                 }
             }
         }
-        if !usable {
+        if claims.is_empty() {
             self.counters.descriptions_without_media += 1;
         }
+        for claim in claims {
+            self.claim(claim);
+        }
+    }
+
+    /// Adds a claim to those of its description. Media that share an endpoint (RFC 9143) make one
+    /// claim, with the payload types of all.
+    fn gather(&mut self, claims: &mut SmallVec<[Claim; 2]>, claim: Claim) {
+        let Some(first) = claims.iter_mut().find(|first| first.endpoint == claim.endpoint) else {
+            if claims.len() < CLAIMS_MAX {
+                claims.push(claim);
+            } else {
+                self.summary.claims_omitted += 1;
+                self.counters.claims_refused += 1;
+            }
+            return;
+        };
+        for payload_type in claim.payload_types {
+            let room = first.payload_types.len() < SHARED_PAYLOAD_TYPES_MAX;
+            let known = |one: &PayloadType| one.payload_type == payload_type.payload_type;
+            if room && !first.payload_types.iter().any(known) {
+                first.payload_types.push(payload_type);
+            }
+        }
+        for ssrc in claim.ssrcs {
+            if first.ssrcs.len() < SSRCS_MAX && !first.ssrcs.contains(&ssrc) {
+                first.ssrcs.push(ssrc);
+            }
+        }
+        first.secure |= claim.secure;
     }
 
     fn note_audio(&mut self, media: &Media<'_>) {
@@ -137,6 +164,11 @@ fn same(a: &Claim, b: &Claim) -> bool {
 /// An address that media can be sent to; v4-mapped IPv6 as IPv4.
 fn usable_address(ip: IpAddr) -> Option<IpAddr> {
     Some(ip.to_canonical()).filter(|ip| !ip.is_unspecified())
+}
+
+/// Where a medium is received: at one port, or at several in a row.
+fn endpoints(ip: IpAddr, media: &Media<'_>) -> impl Iterator<Item = SocketAddr> {
+    media.ports().map(move |port| SocketAddr::new(ip, port))
 }
 
 fn payload_type(codec: Codec<'_>) -> PayloadType {

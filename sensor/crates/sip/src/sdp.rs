@@ -7,7 +7,7 @@ mod attributes;
 mod media;
 
 pub use attributes::{Candidate, CandidateKind, Codec, static_codec};
-pub use media::{Direction, FORMATS_MAX, Media, MediaKind};
+pub use media::{Direction, FORMATS_MAX, Media, MediaKind, PORTS_MAX};
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -84,6 +84,73 @@ fn mux_needs_no_second_port() {
 }
 
 #[test]
+fn media_that_share_a_port_make_one_claim_with_all_payload_types() {
+    let all = claims(
+        "v=0
+         c=IN IP4 10.0.0.1
+         a=group:BUNDLE a v
+         m=audio 4000 UDP/TLS/RTP/SAVPF 111 0
+         a=mid:a
+         a=rtcp-mux
+         a=fingerprint:sha-256 AA
+         a=rtpmap:111 opus/48000/2
+         a=ssrc:5 cname:a
+         a=candidate:1 1 udp 2 192.168.1.5 50000 typ host
+         a=candidate:2 1 udp 2 4f3b6a1c-0000.local 50002 typ host
+         a=candidate:3 1 udp 1 203.0.113.9 3478 typ relay raddr 10.0.0.1 rport 4000
+         m=video 4000 UDP/TLS/RTP/SAVPF 96 111
+         a=mid:v
+         a=rtcp-mux
+         a=rtpmap:96 VP8/90000
+         a=ssrc:6 cname:a
+         a=candidate:1 1 udp 2 192.168.1.5 50000 typ host",
+    );
+    let ends: Vec<_> = all.iter().map(|c| (c.endpoint.to_string(), c.candidate)).collect();
+    let expected =
+        [("10.0.0.1:4000", false), ("192.168.1.5:50000", true), ("203.0.113.9:3478", true)];
+    assert_eq!(ends, expected.map(|(end, candidate)| (end.to_owned(), candidate)));
+    for claim in &all[..2] {
+        let names: Vec<_> = claim
+            .payload_types
+            .iter()
+            .map(|one| format!("{} {}", one.payload_type, one.name))
+            .collect();
+        assert_eq!(names, ["111 opus", "0 PCMU", "96 VP8"]);
+        assert_eq!((claim.kind, claim.secure), (MediaKind::Audio, true));
+        assert_eq!((&claim.ssrcs[..], claim.rtcp), (&[5, 6][..], None));
+    }
+}
+
+#[test]
+fn several_ports_of_one_medium() {
+    let all = claims("v=0\nc=IN IP6 2001:db8::1\nm=audio 4000/3 RTP/AVP 0\nm=audio 0/2 RTP/AVP 0");
+    let ports: Vec<_> = all.iter().map(|c| (c.endpoint.port(), c.rtcp.unwrap().port())).collect();
+    assert_eq!(ports, [(4000, 4001), (4002, 4003), (4004, 4005)]);
+    assert_eq!(claims("v=0\nc=IN IP4 10.0.0.1\nm=audio 65534/9000 RTP/AVP 0").len(), 1);
+}
+
+#[test]
+fn hold_in_all_its_spellings() {
+    let hold = |how: &str| {
+        let script = format!(
+            "0 A INVITE 1 sdp=4000\n1 B 200/INVITE 1 sdp=5000\n2 A ACK 1\n10 A INVITE 2 re {how}\n\
+             11 B 200/INVITE 2 sdp=5000\n12 A ACK 2\n20 A INVITE 3 re sdp=4000\n\
+             21 B 200/INVITE 3 sdp=5000"
+        );
+        let all = closed(&script);
+        let ms = |at: ringtap_call::Moment| at.clock_ns / 1_000_000;
+        all[0].holds.iter().map(|(from, to)| (ms(*from), to.map(ms))).collect::<Vec<_>>()
+    };
+    let held = [(10, Some(20))];
+    for how in ["sdp=4000 dir=sendonly", "sdp=4000 dir=inactive", "sdp=0.0.0.0:4000"] {
+        assert_eq!(hold(how), held, "{how}");
+    }
+    for how in ["sdp=4000", "sdp=4000 dir=recvonly", "sdp=4000 dir=sendrecv", "sdp=0"] {
+        assert_eq!(hold(how), [], "{how}");
+    }
+}
+
+#[test]
 fn a_call_has_limits() {
     let mut script = "0 A INVITE 1 sdp=4000\n1 B 200/INVITE 1 sdp=5000\n2 A ACK 1\n".to_owned();
     for n in 2..100 {

@@ -9,6 +9,9 @@ use crate::text::{Text, number, split_or_all, words};
 /// How many payload formats of one medium are looked at.
 pub const FORMATS_MAX: usize = 64;
 
+/// How many ports of one medium are looked at.
+pub const PORTS_MAX: u16 = 8;
+
 /// The kind of medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the media types")]
@@ -55,6 +58,8 @@ pub struct Media<'a> {
     pub kind: MediaKind,
     /// The port; 0 means refused or switched off.
     pub port: u16,
+    /// How many ports there are (`4000/2`), 1 where nothing is said; at most [`PORTS_MAX`].
+    pub port_count: u16,
     /// `RTP/AVP`, `RTP/SAVP`, `UDP/TLS/RTP/SAVPF`, `udptl`, …
     pub proto: Text<'a>,
     formats: &'a [u8],
@@ -72,7 +77,10 @@ impl<'a> Media<'a> {
             (!word.is_empty()).then_some(word)
         };
         let (kind, port, proto) = (field()?, field()?, field()?);
-        let port = number(split_or_all(port, b'/').0).and_then(|n| u16::try_from(n).ok())?;
+        let (port, count) = split_or_all(port, b'/');
+        let port = number(port).and_then(|n| u16::try_from(n).ok())?;
+        let count = number(count).and_then(|n| u16::try_from(n).ok()).unwrap_or(1);
+        let port_count = count.clamp(1, PORTS_MAX);
         let kind = match kind {
             b"audio" => MediaKind::Audio,
             b"video" => MediaKind::Video,
@@ -82,7 +90,8 @@ impl<'a> Media<'a> {
             b"message" => MediaKind::Message,
             _ => MediaKind::Other,
         };
-        Some(Self { kind, port, proto: Text::new(proto), formats: rest, section, sdp })
+        let proto = Text::new(proto);
+        Some(Self { kind, port, port_count, proto, formats: rest, section, sdp })
     }
 
     /// Carries RTP (any profile).
@@ -124,6 +133,17 @@ impl<'a> Media<'a> {
                     .or_else(|| static_codec(payload_type))
                     .unwrap_or(Codec { payload_type, ..Codec::default() }),
             )
+        })
+    }
+
+    /// The ports that media is expected at: RTP takes every second one, for RTCP stands between
+    /// (RFC 8866 §5.14). None where the medium is switched off.
+    pub fn ports(&self) -> impl Iterator<Item = u16> {
+        let step = if self.is_rtp() { 2 } else { 1 };
+        let first = (self.port != 0).then_some(self.port);
+        let count = self.port_count;
+        first.into_iter().flat_map(move |port| {
+            (0..count).filter_map(move |nth| port.checked_add(nth.checked_mul(step)?))
         })
     }
 

@@ -70,6 +70,49 @@ fn odd_descriptions() {
     let audio = group.media().next().unwrap();
     assert_eq!((audio.port, audio.connection()), (4000, Some("224.2.1.1".parse().unwrap())));
     assert_eq!(audio.codecs().count(), 1);
+    assert_eq!(audio.ports().collect::<Vec<_>>(), [4000, 4002]);
+}
+
+#[test]
+fn what_holds_for_the_session_holds_for_its_media() {
+    let text = "v=0\no=- 1 1 IN IP4 h\nc=IN IP4 0.0.0.0\na=inactive\na=fingerprint:sha-1 A\n\
+        m=audio 4000 RTP/SAVP 0 13\nm=audio 4002/4 RTP/AVP 18\nc=IN IP6 ::\na=recvonly\n\
+        m=image 6000/2 UDPTL t38\na=T38FaxVersion:0\nm=audio 0 RTP/AVP 8\n";
+    let sdp = Sdp::parse(text.as_bytes()).unwrap();
+    let media: Vec<_> = sdp.media().collect();
+    let unspecified: Vec<bool> =
+        media.iter().map(|one| one.connection().unwrap().is_unspecified()).collect();
+    assert_eq!(unspecified, [true; 4]);
+    let directions: Vec<_> = media.iter().map(Media::direction).collect();
+    let (inactive, receive) = (Direction::Inactive, Direction::RecvOnly);
+    assert_eq!(directions, [inactive, receive, inactive, inactive]);
+    assert!(media.iter().all(Media::has_fingerprint));
+    let ports: Vec<Vec<u16>> = media.iter().map(|one| one.ports().collect()).collect();
+    assert_eq!(ports, [&[4000][..], &[4002, 4004, 4006, 4008], &[6000, 6001], &[]]);
+    assert_eq!(media[2].attributes("T38FaxVersion").next(), Some(&b"0"[..]));
+    assert_eq!(media[2].formats().collect::<Vec<_>>(), [b"t38"]);
+}
+
+#[test]
+fn codecs_by_map_by_number_and_by_neither() {
+    let text = "m=audio 4000 RTP/AVP 98 0 101 99 102 9\na=rtpmap:98 AMR-WB/16000/1\n\
+        a=fmtp:98 octet-align=1\na=rtpmap:101 telephone-event/16000\na=rtpmap:0 PCMU/8000\n\
+        a=rtpmap: 99  G7221 / 16000\na=rtpmap:9 G722/8000\na=ptime:20.0\n";
+    let sdp = Sdp::parse(text.as_bytes()).unwrap();
+    let audio = sdp.media().next().unwrap();
+    let codecs: Vec<String> =
+        audio.codecs().map(|c| format!("{} {} {}", c.payload_type, c.name, c.clock_rate)).collect();
+    let expected = [
+        "98 AMR-WB 16000",
+        "0 PCMU 8000",
+        "101 telephone-event 16000",
+        "99 G7221 16000",
+        "102  0",
+        "9 G722 8000",
+    ];
+    assert_eq!(codecs, expected);
+    assert_eq!(audio.attributes("fmtp").next(), Some(&b"98 octet-align=1"[..]));
+    assert_eq!(audio.ptime_ms(), Some(20));
 }
 
 proptest! {
