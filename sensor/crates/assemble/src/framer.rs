@@ -22,11 +22,16 @@ impl Framer {
         Self { sip: SipFramer::new(in_step), websocket, counters }
     }
 
-    /// Takes the next bytes and hands out every message that they complete.
+    /// Takes the next bytes, the new ones of one segment, and hands out every message that they
+    /// complete.
     pub(crate) fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8])) {
         let mut bytes = bytes;
         if self.websocket.is_none() {
             let Some(before) = self.recognise(bytes) else {
+                if self.sip.is_in_body() && sip_frame::begins_message(bytes) {
+                    // The body was shorter than its message says.
+                    self.sip.restart(emit);
+                }
                 self.sip.push(bytes, emit);
                 return;
             };
@@ -89,5 +94,37 @@ impl Framer {
     /// What has happened since the last time this was asked.
     pub(crate) fn take_counters(&mut self) -> (sip_frame::Counters, websocket::Counters) {
         (self.sip.take_counters(), std::mem::take(&mut self.counters))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A length that promises too much.
+    const GREEDY: &[u8] = b"MESSAGE sip:b@example.com SIP/2.0\r\nContent-Length: 900\r\n\r\nshort";
+    const WHOLE: &[u8] =
+        b"BYE sip:b@example.com SIP/2.0\r\nv: x\r\ni: 1\r\nCSeq: 1 BYE\r\nl: 0\r\n\r\n";
+    const OK: &[u8] = b"SIP/2.0 200 OK\r\nCall-ID: 1\r\nl: 0\r\n\r\n";
+
+    fn frame(segments: &[&[u8]]) -> (Vec<Vec<u8>>, sip_frame::Counters) {
+        let (mut framer, mut messages) = (Framer::new(true), Vec::new());
+        for segment in segments {
+            framer.push(segment, &mut |message: &[u8]| messages.push(message.to_vec()));
+        }
+        (messages, framer.take_counters().0)
+    }
+
+    #[test]
+    fn a_body_shorter_than_it_says_ends_where_the_next_segment_begins_a_message() {
+        let (messages, counters) = frame(&[GREEDY, WHOLE, OK]);
+        assert_eq!(messages, [GREEDY, WHOLE, OK]);
+        assert_eq!((counters.cut, counters.garbage_bytes), (1, 0));
+        // A start line alone can be a body's beginning (RFC 3420).
+        let notify = b"NOTIFY sip:b@example.com SIP/2.0\r\nContent-Length: 18\r\n\r\n";
+        let body = b"SIP/2.0 200 OK\r\n\r\n";
+        let (messages, counters) = frame(&[notify, body, OK]);
+        assert_eq!(messages, [&[&notify[..], body].concat(), OK]);
+        assert_eq!(counters.cut, 0);
     }
 }

@@ -90,11 +90,6 @@ impl SipFramer {
 
     /// Takes the next bytes and hands out every message that they complete.
     pub fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8])) {
-        if matches!(self.state, State::Body { .. }) && begins_message(bytes) {
-            // The body was shorter than its message says.
-            self.hand_out_cut(emit);
-            self.state = State::Between;
-        }
         if self.held.is_empty() {
             let done = self.consume(bytes, emit);
             self.held.extend_from_slice(bytes.get(done..).unwrap_or_default());
@@ -124,6 +119,11 @@ impl SipFramer {
     pub fn restart(&mut self, emit: &mut impl FnMut(&[u8])) {
         self.hand_out_cut(emit);
         self.state = State::Between;
+    }
+
+    /// In a body whose end has not come.
+    pub(crate) fn is_in_body(&self) -> bool {
+        matches!(self.state, State::Body { .. })
     }
 
     /// At a message's start, as far as one knows, and nothing is held.
@@ -326,7 +326,7 @@ fn may_start(line: &[u8]) -> bool {
 
 /// Whether a whole header block with what every message has begins here. A body can begin with a
 /// start line (RFC 3420), but hardly ever has it all of this, at the start of a segment.
-fn begins_message(bytes: &[u8]) -> bool {
+pub(crate) fn begins_message(bytes: &[u8]) -> bool {
     if line(bytes) != Line::Start {
         return false;
     }
