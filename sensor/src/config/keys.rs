@@ -252,6 +252,10 @@ pub(super) static KEYS: &[Key] = keys! {
     "max_sip_packets_in_call" COUNT => set!(max_sip_packets_in_call, seconds);
     "max_invite_packets_in_call" COUNT => set!(max_invite_packets_in_call, seconds);
     "response_time_from_first_invite" YES_NO => set!(response_time_from_first_invite, yes_no);
+    "remotepartyid" YES_NO => set!(remotepartyid, yes_no);
+    "passertedidentity" YES_NO => set!(passertedidentity, yes_no);
+    "ppreferredidentity" YES_NO => set!(ppreferredidentity, yes_no);
+    "remotepartypriority" YES_NO => set!(remotepartypriority, yes_no);
     "calls_max" "calls (1 to 10000000)" => set!(calls_max, |text| number(text, 1, 10_000_000));
     "streams_max" "streams (64 to 20000000)"
         => set!(streams_max, |text| number(text, 64, 20_000_000));

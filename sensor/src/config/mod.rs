@@ -109,6 +109,14 @@ pub struct Config {
     pub save_sdp_ipport: SaveSdp,
     /// Where the INVITE went besides is stored.
     pub cdrproxy: bool,
+    /// Remote-Party-ID names the caller.
+    pub remotepartyid: bool,
+    /// P-Asserted-Identity names the caller.
+    pub passertedidentity: bool,
+    /// P-Preferred-Identity names the caller.
+    pub ppreferredidentity: bool,
+    /// Remote-Party-ID goes before the other two.
+    pub remotepartypriority: bool,
     /// Where records go.
     pub store: Option<String>,
     /// The root of the spool.
@@ -212,6 +220,10 @@ impl Default for Config {
             save_sip_history: SipHistory::default(),
             save_sdp_ipport: SaveSdp::Last,
             cdrproxy: true,
+            remotepartyid: false,
+            passertedidentity: false,
+            ppreferredidentity: false,
+            remotepartypriority: false,
             store: None,
             spooldir: PathBuf::from("/var/spool/ringtap"),
             savesip: false,

@@ -7,6 +7,7 @@ use ringtap_capture::affinity::processors;
 use ringtap_capture::packet_socket::PacketOptions;
 use ringtap_capture::xdp::{BusyPoll, XdpOptions};
 use ringtap_common::maps::{self, PortSet, PortSets};
+use ringtap_sip::Header;
 use ringtap_spool::Compression;
 
 use crate::config::{Config, MediaFilter, Mode, SaveRtp};
@@ -54,6 +55,7 @@ pub fn calls(config: &Config) -> ringtap_call::Options {
         max_sip_packets_in_call: config.max_sip_packets_in_call,
         max_invite_packets_in_call: config.max_invite_packets_in_call,
         response_time_from_first_invite: config.response_time_from_first_invite,
+        caller_headers: caller_headers(config),
         ..ringtap_call::Options::default()
     }
 }
@@ -65,6 +67,19 @@ pub fn side_tables(config: &Config) -> Kept {
         history: config.save_sip_history,
         sdp: config.save_sdp_ipport,
         proxies: config.cdrproxy,
+    }
+}
+
+/// Headers that name the caller. The network's word goes before the caller's own; Remote-Party-ID,
+/// which came before both, goes first where that is wanted.
+fn caller_headers(config: &Config) -> [Option<Header>; 3] {
+    let asserted = config.passertedidentity.then_some(Header::PAssertedIdentity);
+    let preferred = config.ppreferredidentity.then_some(Header::PPreferredIdentity);
+    let remote = config.remotepartyid.then_some(Header::RemotePartyId);
+    if config.remotepartypriority {
+        [remote, asserted, preferred]
+    } else {
+        [asserted, preferred, remote]
     }
 }
 

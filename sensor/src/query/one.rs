@@ -63,6 +63,10 @@ fn facts(call: &CallRecord) -> String {
     fact("response", &response(call));
     fact("end", &end(call));
     fact("reason", &[reason("SIP", &call.reason_sip), reason("Q.850", &call.reason_q850)].concat());
+    let asserted = [("caller", &call.asserted.caller), ("called", &call.asserted.called)];
+    let asserted = asserted.iter().filter(|(_, number)| !number.is_empty());
+    let asserted: Vec<_> = asserted.map(|(who, n)| format!("{who} {}", safe(n))).collect();
+    fact("asserted", &asserted.join(", "));
     for (name, value) in dialog::facts(call) {
         fact(name, &value);
     }

@@ -11,7 +11,7 @@ use crossbeam::channel::{Sender, TrySendError};
 use ringtap_call::{CallSummary, Cause, Claim, Moment, Party, Side};
 use ringtap_cdr::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Reason, Step};
 use ringtap_cdr::stream::{Mos, Rtcp, StreamRecord, Ttl};
-use ringtap_cdr::{Record, record};
+use ringtap_cdr::{Asserted, Record, record};
 use ringtap_media::rtcp::RtcpReport;
 use ringtap_media::{Kind, StreamReport};
 
@@ -90,6 +90,10 @@ impl Recorder {
             sip_messages: call.messages,
             digest_username: call.digest_username.clone(),
             hold: dialog::holds(call),
+            asserted: Asserted {
+                caller: call.caller.asserted.clone(),
+                called: call.called.asserted.clone(),
+            },
             streams,
             dtmf: digits(call, &finished),
             ladder: ladder(call),

@@ -7,6 +7,7 @@ mod asides;
 mod branches;
 mod bye;
 mod changes;
+mod identity;
 mod invite;
 mod ladder;
 
@@ -61,6 +62,7 @@ impl Call {
         instance: u64,
         call_id: &[u8],
         reading: &Reading<'_>,
+        options: &Options,
     ) -> Self {
         let meta = reading.meta;
         let at = reading.moment();
@@ -74,7 +76,8 @@ impl Call {
         summary.origin = meta.origin;
         summary.flags.no_invite = reading.request.is_none();
         summary.flags.mid_dialog = reading.request.is_some() && reading.to_tag != 0;
-        name_party(&mut summary.caller, reading.from);
+        let caller = identity::caller(reading.message, &options.caller_headers);
+        name_party(&mut summary.caller, caller.unwrap_or(reading.from));
         name_party(&mut summary.called, reading.to);
         let mut tags = Tags::default();
         tags.learn(Side::Caller, reading.from_tag);

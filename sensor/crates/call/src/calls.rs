@@ -198,7 +198,7 @@ impl Calls {
         }
         self.counters.calls_begun += 1;
         self.counters.begun_by_response += u64::from(reading.request.is_none());
-        let mut call = Box::new(Call::begin(key, instance, call_id, reading));
+        let mut call = Box::new(Call::begin(key, instance, call_id, reading, &self.options));
         call.scheduled_ns = u64::MAX;
         self.calls.insert(key, call);
         self.feed(key, reading, events);

@@ -2,6 +2,8 @@
 //!
 //! Reads no files.
 
+use ringtap_sip::Header;
+
 /// How the call table behaves. Times are in seconds unless the name says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -31,6 +33,8 @@ pub struct Options {
     pub max_invite_packets_in_call: u32,
     /// Response times count from the first INVITE instead of the one that is answered.
     pub response_time_from_first_invite: bool,
+    /// Headers that name the caller, in the order in which they are asked before From.
+    pub caller_headers: [Option<Header>; 3],
     /// How long a call that has ended is kept for retransmissions.
     pub linger_ms: u32,
     /// How long a BYE that was sent only once is waited on for its answer (RFC 3261 timer F).
@@ -60,6 +64,7 @@ impl Default for Options {
             max_sip_packets_in_call: 20_000,
             max_invite_packets_in_call: 10_000,
             response_time_from_first_invite: false,
+            caller_headers: [None; 3],
             linger_ms: 500,
             bye_unconfirmed_ms: 32_000,
             challenge_ms: 60_000,

@@ -179,6 +179,8 @@ pub static TEXTS: &[Column<CallRecord>] = columns! {
     "custom_header1": |c| text(&c.custom_header1),
     "match_header": |c| text(&c.match_header),
     "hold": |c| text(&c.hold),
+    "caller_asserted": |c| text(&c.asserted.caller),
+    "called_asserted": |c| text(&c.asserted.called),
 };
 
 /// The columns of one direction.

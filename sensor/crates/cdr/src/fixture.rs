@@ -1,5 +1,6 @@
 //! Records for the tests.
 
+use crate::asserted::Asserted;
 use crate::record::dialog::{Branch, Dialog, Timer, Transfer};
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
@@ -129,6 +130,7 @@ pub(crate) fn call(n: u64) -> CallRecord {
         tcp: true,
         sip_messages: 7,
         digest_username: "alice".into(),
+        asserted: Asserted { caller: "+49301".into(), ..Asserted::default() },
         streams: vec![stream()],
         dtmf: vec![Dtmf {
             firsttime_us: 3_200_001,

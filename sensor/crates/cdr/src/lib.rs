@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod asserted;
 pub mod clock;
 pub mod column;
 pub mod filter;
@@ -19,6 +20,7 @@ pub mod store;
 pub mod stream;
 pub mod text;
 
+pub use asserted::Asserted;
 pub use filter::{Cidr, Filter, FilterError};
 pub use id::IdSource;
 pub use record::dialog::Dialog;

@@ -5,6 +5,7 @@
 
 pub mod dialog;
 
+use crate::asserted::Asserted;
 use crate::stream::StreamRecord;
 use compact_str::CompactString;
 use dialog::Dialog;
@@ -142,6 +143,8 @@ pub struct CallRecord {
     pub match_header: CompactString,
     /// The times on hold, in seconds since the first message: `12.340-20.001,31.500-`.
     pub hold: CompactString,
+    /// The parties by the word of the network.
+    pub asserted: Asserted,
     /// The streams that the call claimed, in a fixed order.
     pub streams: Vec<StreamRecord>,
     /// The digits that were dialled in the call.

@@ -1,6 +1,7 @@
 //! The messages of RFC 4475 (not part of this project): each must be recorded or refused with a
 //! reason. Skips, and says so, where the files are not there.
 
+#[cfg(test)]
 mod ipv6;
 
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 //! The columns of a direction are not read: they are made again from the streams.
 
 use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
+use crate::asserted::Asserted;
 use crate::clock;
 use crate::filter::Filter;
 use crate::record::dialog::Dialog;
@@ -26,10 +27,12 @@ const COLUMNS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own
     c.reason_sip_cause, sip.reason, c.reason_q850_cause, q850.reason, c.sighup, c.dscp, \
     c.response_time_100, c.response_time_xxx, c.max_retransmission_invite, c.flags, c.vlan, \
     own.tcp, own.sip_messages, own.ladder_dropped, \
-    next.digest_username, next.custom_header1, next.match_header, next.hold";
+    next.digest_username, next.custom_header1, next.match_header, next.hold, \
+    asserted.caller, asserted.called";
 
 /// The tables that a question about calls may speak of.
 pub(super) const SOURCES: &str = "FROM cdr c JOIN ringtap_cdr own ON own.cdr_ID = c.ID \
+    LEFT JOIN ringtap_asserted asserted ON asserted.cdr_ID = c.ID \
     LEFT JOIN cdr_next next ON next.cdr_ID = c.ID \
     LEFT JOIN cdr_ua a ON a.id = c.a_ua_id LEFT JOIN cdr_ua b ON b.id = c.b_ua_id \
     LEFT JOIN cdr_sip_response response ON response.id = c.lastSIPresponse_id \
@@ -389,6 +392,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         custom_header1: c.text()?,
         match_header: c.text()?,
         hold: c.text()?,
+        asserted: Asserted { caller: c.text()?, called: c.text()? },
         dialog: Dialog::default(),
         streams: Vec::new(),
         dtmf: Vec::new(),

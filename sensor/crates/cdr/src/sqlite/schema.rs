@@ -12,7 +12,11 @@ use std::time::{Duration, Instant};
 const APPLICATION_ID: i64 = 0x5254_4150;
 
 /// What leads to version 1, 2, …: the first makes an empty database. Add, never change.
-const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("0002_dialog.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("0002_dialog.sql"),
+    include_str!("0003_asserted.sql"),
+];
 
 /// The version that this build writes.
 pub(super) const CURRENT: i64 = STEPS.len() as i64;

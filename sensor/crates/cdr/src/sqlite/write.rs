@@ -82,6 +82,7 @@ struct Batch<'c> {
     rtp: CachedStatement<'c>,
     dtmf: CachedStatement<'c>,
     ladder: CachedStatement<'c>,
+    asserted: CachedStatement<'c>,
     lone: CachedStatement<'c>,
     dialog: dialog::Writer<'c>,
 }
@@ -113,6 +114,7 @@ impl<'c> Batch<'c> {
             rtp: statement(&SQL_RTP)?,
             dtmf: plain("cdr_dtmf", "cdr_ID, calldate, daddr, saddr, firsttime, dtmf, type")?,
             ladder: plain("ringtap_ladder", "cdr_ID, calldate, steps")?,
+            asserted: plain("ringtap_asserted", "cdr_ID, calldate, caller, called")?,
             lone: statement(&SQL_LONE)?,
             dialog: dialog::Writer::prepare(connection)?,
         })
@@ -196,6 +198,10 @@ impl<'c> Batch<'c> {
                 &*one.digit.encode_utf8(&mut digit),
                 one.kind.code(),
             ])?;
+        }
+        if !call.asserted.is_empty() {
+            let (caller, called) = (some(&call.asserted.caller), some(&call.asserted.called));
+            self.asserted.execute(params![id, calldate, caller, called])?;
         }
         if !call.ladder.is_empty() {
             self.ladder.execute(params![id, calldate, ladder(&call.ladder)])?;
