@@ -24,11 +24,11 @@ pub enum Command {
     Run(RunArgs),
     /// Read capture files and print or store the records of their calls.
     Replay(ReplayArgs),
-    /// List recorded calls.
+    /// List recorded calls, or with --live those that run.
     Calls(CallsArgs),
     /// Sum up recorded calls: answered, ASR, NER, the ratios and delays of RFC 6076, MOS.
     Summary(SummaryArgs),
-    /// Show one call: its ladder, its streams, its quality.
+    /// Show one call, also one that still runs: its ladder, its streams, its quality.
     Call(CallArgs),
     /// Write one call's packets (SIP, RTP, RTCP, in order of time) to a capture file.
     Pcap(PcapArgs),
@@ -171,6 +171,13 @@ pub struct CallsArgs {
     /// Which calls.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// List the calls that the running sensor has in progress, the latest first, with their
+    /// quality so far (at most 1000)
+    #[arg(long)]
+    pub live: bool,
+    /// The running sensor's status socket, for --live [default: the configuration's]
+    #[arg(long, value_name = "PATH", requires = "live")]
+    pub socket: Option<PathBuf>,
     /// At most N calls, the newest
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub limit: usize,
@@ -215,6 +222,10 @@ pub struct CallArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// The running sensor's status socket, for a call without a record yet [default: the
+    /// configuration's]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -232,6 +243,10 @@ pub struct PcapArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// The running sensor's status socket, for a call without a record yet [default: the
+    /// configuration's]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// The spool's root [default: the configuration's spooldir]
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,

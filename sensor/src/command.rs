@@ -2,6 +2,7 @@
 
 mod audio;
 mod in_place;
+mod live;
 mod pcap;
 mod replay;
 mod run;
@@ -18,6 +19,7 @@ use crate::cli::{
     SummaryArgs,
 };
 use crate::config::{self, Config};
+use crate::live::now_us;
 use crate::{query, status};
 
 /// Does what was asked.
@@ -71,6 +73,9 @@ fn store(args: &StoreArgs) -> anyhow::Result<(Config, Box<dyn Store>)> {
 }
 
 fn calls(args: &CallsArgs) -> anyhow::Result<()> {
+    if args.live {
+        return live::calls(args);
+    }
     let (_, mut store) = store(&args.store)?;
     let filter = Filter { limit: Some(args.limit), ..filter(&args.filter)? };
     let mut out = BufWriter::new(io::stdout().lock());
@@ -86,36 +91,37 @@ fn summary(args: &SummaryArgs) -> anyhow::Result<()> {
     out.flush().context("cannot print")
 }
 
-fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
-    let mut filter = Filter::default();
-    let now_us = now_us();
-    let sensor = args.sensor.map(|n| n.to_string());
-    let response = args.response.map(|n| n.to_string());
-    let mos_below = args.mos_below.map(|x| x.to_string());
+/// The filters that were given, by name.
+fn filters(args: &FilterArgs) -> Vec<(&'static str, String)> {
+    let number = |n: Option<u16>| n.map(|n| n.to_string());
     let asked = [
-        ("since", &args.since),
-        ("until", &args.until),
-        ("caller", &args.caller),
-        ("called", &args.called),
-        ("ip", &args.ip),
-        ("sensor", &sensor),
-        ("response", &response),
-        ("mos-below", &mos_below),
-        ("codec", &args.codec),
-        ("agent", &args.agent),
+        ("since", args.since.clone()),
+        ("until", args.until.clone()),
+        ("caller", args.caller.clone()),
+        ("called", args.called.clone()),
+        ("ip", args.ip.clone()),
+        ("sensor", number(args.sensor)),
+        ("response", number(args.response)),
+        ("mos-below", args.mos_below.map(|x| x.to_string())),
+        ("codec", args.codec.clone()),
+        ("agent", args.agent.clone()),
     ];
-    for (name, value) in asked {
-        if let Some(value) = value {
-            filter.set(name, value, now_us)?;
-        }
+    asked.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
+    let (mut filter, now_us) = (Filter::default(), now_us());
+    for (name, value) in filters(args) {
+        filter.set(name, &value, now_us)?;
     }
     Ok(filter)
 }
 
 fn call(args: &CallArgs) -> anyhow::Result<ExitCode> {
-    let (_, mut store) = store(&args.store)?;
+    let (config, mut store) = store(&args.store)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let found = query::call(store.as_mut(), &args.id, query_format(args.format), &mut out)?;
+    let found = query::call(store.as_mut(), &args.id, query_format(args.format), &mut out)?
+        || live::call(&config, args, &mut out)?;
     out.flush().context("cannot print")?;
     if !found {
         bail!("no call has the ID or Call-ID {}: `ringtap calls` lists them", args.id);
@@ -146,9 +152,4 @@ fn check_config(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         writeln!(out, "{line}").context("cannot print")?;
     }
     Ok(if report.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn now_us() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

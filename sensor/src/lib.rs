@@ -2,12 +2,14 @@
 //!
 //! In the order of the way: `cli` and `config` say what is wanted, `plant` builds the stations,
 //! `worker` carries each packet its whole way, `writer` takes the records, `status` shows that
-//! every frame is accounted for. The binary is `main.rs`; tests and benchmarks use the rest.
+//! every frame is accounted for, and `live` the calls that run. The binary is `main.rs`; tests and
+//! benchmarks use the rest.
 
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod ledger;
+pub mod live;
 pub mod logging;
 pub mod plant;
 pub mod query;

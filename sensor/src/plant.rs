@@ -20,6 +20,7 @@ use ringtap_spool::{Gatherer, SpoolHandle};
 
 use crate::config::Config;
 use crate::ledger::{Published, Tally};
+use crate::live::Desk;
 use crate::worker::decode::Decoder;
 use crate::worker::exchange::{Exchange, Progress, RING_MAX};
 use crate::worker::record::Recorder;
@@ -66,6 +67,8 @@ pub struct Stations {
     pub spool: Option<SpoolHandle>,
     /// Records from the workers.
     pub records: Receiver<Made>,
+    /// Where the workers can be asked about the calls that run.
+    pub desk: Desk,
 }
 
 /// How a plant's workers go about their work.
@@ -115,7 +118,11 @@ impl Stations {
                 realm: config.realm,
             }));
         }
-        Ok(Self { workers, progress, published, spool, records })
+        let (desk, respondents) = crate::live::open(count, config.id_sensor);
+        for (worker, respondent) in workers.iter_mut().zip(respondents) {
+            worker.answer_by(respondent);
+        }
+        Ok(Self { workers, progress, published, spool, records, desk })
     }
 }
 

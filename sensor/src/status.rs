@@ -4,11 +4,12 @@
 //! `run` serves it on a local socket, `status` asks there, `replay --stats` writes it to a file;
 //! all have the same keys.
 
+mod server;
+
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -17,11 +18,13 @@ use serde_json::{Map, Value, json};
 
 use crate::ledger::Tally;
 
-/// An answer is no longer than this.
-const ANSWER_MAX: u64 = 1 << 20;
+pub use server::{PeerId, Request, Server};
 
-/// How long either side of the socket waits for the other.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// An answer is no longer than this.
+const ANSWER_MAX: u64 = 16 << 20;
+
+/// How long an answer may take; the sensor's own limits are shorter.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One verdict of the kernel program.
 #[derive(Clone, Debug)]
@@ -220,60 +223,25 @@ fn section(out: &mut String, name: &str, values: &Value) {
     }
 }
 
-/// Serves the ledger at `path` until the process ends.
-#[derive(Debug)]
-pub struct Server {
-    path: PathBuf,
-    listener: UnixListener,
-}
-
-impl Server {
-    /// Opens the socket; one left by a dead sensor is replaced, a living one's is not.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
-        if UnixStream::connect(path).is_ok() {
-            bail!("another sensor serves {}: set another status_socket", path.display());
-        }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-        let _ = std::fs::remove_file(path);
-        let listener = UnixListener::bind(path)
-            .with_context(|| format!("cannot open the status socket {}", path.display()))?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
-            .with_context(|| format!("cannot protect {}", path.display()))?;
-        listener.set_nonblocking(true).context("cannot set up the status socket")?;
-        Ok(Self { path: path.to_owned(), listener })
-    }
-
-    /// Answers whoever waits; a peer that does not read is left alone after a moment.
-    pub fn answer(&self, ledger: impl Fn() -> Value) {
-        while let Ok((mut peer, _)) = self.listener.accept() {
-            let told = peer
-                .set_write_timeout(Some(PATIENCE))
-                .and_then(|()| peer.write_all(ledger().to_string().as_bytes()));
-            if let Err(error) = told {
-                tracing::debug!(%error, "nobody read the status");
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// Asks the sensor that serves `path`.
+/// Asks the sensor that serves `path` for its ledger.
 pub fn ask(path: &Path) -> anyhow::Result<Value> {
-    let peer = UnixStream::connect(path).with_context(|| {
+    ask_for(path, &json!({ "ask": "status" }))
+}
+
+/// Asks the sensor that serves `path`; an answer that is only an `error` is one.
+pub fn ask_for(path: &Path, request: &Value) -> anyhow::Result<Value> {
+    let mut peer = UnixStream::connect(path).with_context(|| {
         format!("no sensor answers at {}: is `ringtap run` running?", path.display())
     })?;
     peer.set_read_timeout(Some(PATIENCE)).context("cannot set up the socket")?;
+    peer.write_all(format!("{request}\n").as_bytes()).context("the sensor does not listen")?;
     let mut text = String::new();
     peer.take(ANSWER_MAX).read_to_string(&mut text).context("the sensor's answer broke off")?;
-    serde_json::from_str(&text).context("the sensor's answer is not JSON")
+    let answer: Value = serde_json::from_str(&text).context("the sensor's answer is not JSON")?;
+    match answer.get("error").and_then(Value::as_str) {
+        Some(error) => bail!("{error}"),
+        None => Ok(answer),
+    }
 }
 
 #[cfg(test)]
@@ -313,13 +281,17 @@ mod tests {
     fn the_socket_gives_what_is_served_and_goes_with_its_sensor() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("status.sock");
-        let server = Server::open(&path).unwrap();
+        let mut server = Server::open(&path).unwrap();
         let asking = std::thread::spawn({
             let path = path.clone();
             move || ask(&path)
         });
         while !asking.is_finished() {
-            server.answer(|| ledger().to_json());
+            let now = std::time::Instant::now();
+            server.turn(now);
+            if let Some((peer, Request::Ledger)) = server.take(|_| true) {
+                server.tell(peer, &ledger().to_json(), now);
+            }
             std::thread::yield_now();
         }
         let answer = asking.join().unwrap().unwrap();

@@ -35,6 +35,7 @@ use ringtap_wire::rtp;
 use smallvec::SmallVec;
 
 use crate::ledger::{Disposition, Event, Published, Tally};
+use crate::live::Respondent;
 use decode::{Decoded, Decoder};
 use exchange::{Exchange, Note, Progress, RtcpNote};
 use shard::Shard;
@@ -80,6 +81,7 @@ pub struct Worker<P> {
     pieces_lost: u64,
     tally: Tally,
     upstream: Option<Teller>,
+    respondent: Option<Respondent>,
     sweep_due_ns: u64,
     alive: Vec<(endpoints::CallInstance, u64)>,
 }
@@ -104,6 +106,7 @@ impl<P: Ports> Worker<P> {
             pieces_lost: 0,
             tally: Tally::default(),
             upstream: None,
+            respondent: None,
             sweep_due_ns: 0,
             alive: Vec::new(),
         }
@@ -274,6 +277,11 @@ impl<P: Ports> Worker<P> {
     /// From now on this worker tells which endpoints calls announce and let go of.
     pub fn tell_upstream(&mut self, sender: Sender<Upstream>) {
         self.upstream = Some(Teller::new(sender));
+    }
+
+    /// From now on this worker answers questions about the calls that run.
+    pub fn answer_by(&mut self, respondent: Respondent) {
+        self.respondent = Some(respondent);
     }
 
     /// This worker's counters.

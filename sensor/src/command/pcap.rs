@@ -1,4 +1,4 @@
-//! `ringtap pcap`: one call's packets out of the spool.
+//! `ringtap pcap`: one call's packets out of the spool; of a call that runs, what is there.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use ringtap_spool::Kind;
 use ringtap_spool::read::{Format, Wanted, export};
 
 use super::in_place::{Readers, in_place};
-use super::store;
+use super::{live, store};
 use crate::cli::PcapArgs;
 
 /// SIP this long before a call's first and after its last known moment is still taken: late
@@ -22,10 +22,15 @@ const LINGER_US: u64 = 500_000;
 /// Writes one call's packets, in order of time.
 pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
     let (config, mut store) = store(&args.store)?;
-    let Some(call) = store.find(&args.id)? else {
-        bail!("no call has the ID or Call-ID {}: `ringtap calls` lists them", args.id);
-    };
     let root = args.spool.as_deref().unwrap_or(&config.spooldir);
+    let recorded = store.find(&args.id)?;
+    let running = recorded.is_none();
+    let call = match recorded {
+        Some(call) => call,
+        None => live::place(&config, args.socket.as_deref(), &args.id)?.with_context(|| {
+            format!("no call has the ID or Call-ID {}: `ringtap calls` lists them", args.id)
+        })?,
+    };
     let wanted = wanted(&call, config.realm);
     let take = |out: &mut dyn Write, format| {
         let exported = export(root, &wanted, out, format)?;
@@ -50,7 +55,8 @@ pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
         };
         in_place(&args.output, Readers::ByUmask, |file| take(file, format))?
     };
-    eprintln!("{} packets, {} bytes", exported.packets, exported.bytes);
+    let so_far = if running { " so far: the call still runs" } else { "" };
+    eprintln!("{} packets, {} bytes{so_far}", exported.packets, exported.bytes);
     Ok(())
 }
 

@@ -143,7 +143,7 @@ pub struct Config {
     pub spool_segment_mb: u64,
     /// A segment is sealed at this age, seconds.
     pub spool_segment_s: u32,
-    /// Where a running sensor answers `ringtap status`.
+    /// Where a running sensor answers `ringtap status` and `ringtap calls --live`.
     pub status_socket: PathBuf,
 }
 

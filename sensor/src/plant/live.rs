@@ -23,7 +23,8 @@ use super::replay::FailGuard;
 use super::{Kind, SharedPorts, Stations, options, start_writer, total};
 use crate::config::Config;
 use crate::ledger::Published;
-use crate::status::{Interface, Ledger, Server, Verdict};
+use crate::live::{Asked, Desk, now_us};
+use crate::status::{Interface, Ledger, PeerId, Request, Server, Verdict};
 use crate::worker::Worker;
 use crate::worker::upstream::{Learned, UPSTREAM_MAX, Upstream};
 use crate::writer::Written;
@@ -65,13 +66,13 @@ pub fn capture(
     store: Option<Box<dyn Store>>,
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Captured> {
-    let status = Server::open(&config.status_socket)?;
+    let mut status = Server::open(&config.status_socket)?;
     let mut opened = open_all(config)?;
     let queues = by_queue(&mut opened);
     let in_kernel = opened.iter().all(|(_, o)| o.xdp.is_some());
     let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 };
     let stations = Stations::build(config, queues.len(), kind)?;
-    let Stations { mut workers, progress, published, spool, records } = stations;
+    let Stations { mut workers, progress, published, spool, records, mut desk } = stations;
     let writer = start_writer(config, records, None, store, None)?;
     let (sender, upstream) = bounded(UPSTREAM_MAX);
     if let Some(first) = workers.first_mut()
@@ -106,7 +107,7 @@ pub fn capture(
         }
         tracing::info!("capturing on {name}: {}", opened.line);
     }
-    let outcome = watch.until_stopped(stop, &status, &upstream, &threads);
+    let outcome = watch.until_stopped(stop, (&mut status, &mut desk), &upstream, &threads);
     for xdp in opened.iter().filter_map(|(_, o)| o.xdp.as_ref()) {
         let _ = xdp.stop();
     }
@@ -273,13 +274,14 @@ impl Watch<'_> {
     fn until_stopped(
         &self,
         stop: &AtomicBool,
-        status: &Server,
+        (status, desk): (&mut Server, &mut Desk),
         upstream: &Receiver<Upstream>,
         threads: &[JoinHandle<()>],
     ) -> anyhow::Result<()> {
         let mut learned = Learned::default();
         let mut links: Vec<Watched> = self.opened.iter().map(|(n, _)| Watched::new(n)).collect();
         let mut looked = Instant::now();
+        let mut asker = None;
         while !stop.load(Ordering::Acquire) {
             match upstream.recv_timeout(WATCH) {
                 Ok(news) => {
@@ -291,7 +293,7 @@ impl Watch<'_> {
                 // Nobody tells us anything in this mode.
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(WATCH),
             }
-            status.answer(|| self.ledger().to_json());
+            self.answer(status, desk, &mut asker);
             if threads.iter().any(JoinHandle::is_finished) {
                 bail!("a worker has ended; see the log");
             }
@@ -301,6 +303,35 @@ impl Watch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Serves whoever asks at the status socket; `asker` waits for the question at the desk.
+    fn answer(&self, status: &mut Server, desk: &mut Desk, asker: &mut Option<PeerId>) {
+        let now = Instant::now();
+        status.turn(now);
+        while let Some((peer, request)) =
+            status.take(|request| desk.is_free() || !matches!(request, Request::Other(_)))
+        {
+            match request {
+                Request::Ledger => status.tell(peer, &self.ledger().to_json(), now),
+                Request::Other(words) => match Asked::read(&words, now_us()) {
+                    Some(Ok(asked)) => {
+                        *asker = Some(peer);
+                        desk.ask(asked, now);
+                    }
+                    Some(Err(error)) => status.tell(peer, &error_of(&error.to_string()), now),
+                    None => status.tell(peer, &error_of("the sensor cannot be asked that"), now),
+                },
+                Request::Unreadable => {
+                    status.tell(peer, &error_of("the sensor cannot read the request"), now);
+                }
+            }
+        }
+        if let Some(answer) = desk.step(now)
+            && let Some(peer) = asker.take()
+        {
+            status.tell(peer, &answer, now);
+        }
     }
 
     /// Changes the kernel's map of media endpoints.
@@ -369,6 +400,10 @@ fn look_at(links: &mut [Watched]) -> anyhow::Result<()> {
         bail!("no interface is left to capture on");
     }
     Ok(())
+}
+
+fn error_of(error: &str) -> serde_json::Value {
+    serde_json::json!({ "error": error })
 }
 
 fn interface(

@@ -41,7 +41,7 @@ pub fn replay(
     show: Option<Box<dyn Show>>,
 ) -> anyhow::Result<Replayed> {
     let stations = Stations::build(config, workers, Kind::Files)?;
-    let Stations { workers, progress, published, spool, records } = stations;
+    let Stations { workers, progress, published, spool, records, .. } = stations;
     let writer = start_writer(config, records, Some(Arc::clone(&progress)), store, show)?;
     let (free, empty) = bounded(LOADS_MAX);
     for _ in 0..LOADS_MAX {

@@ -5,6 +5,7 @@
 mod dialog;
 mod ladder;
 mod list;
+mod live;
 mod one;
 mod summary;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::ops::ControlFlow;
 use ringtap_cdr::{CallRecord, Filter, Record, Store, StoreError, json};
 
 pub use list::{calls_table, streams_table};
+pub use live::{live_calls, running};
 pub use summary::summary;
 
 /// Rows of a table that are held to align their columns; longer lists come in several tables.

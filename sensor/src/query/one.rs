@@ -14,7 +14,17 @@ use super::list::{call_streams, score, seconds, socket, when};
 
 /// Everything of a call as text.
 pub(super) fn text(call: &CallRecord) -> String {
-    let mut out = facts(call);
+    described(call, facts(call, false))
+}
+
+/// What is known of a call that still runs.
+pub(super) fn so_far(call: &CallRecord) -> String {
+    described(call, facts(call, true))
+}
+
+/// The facts, with what follows them.
+fn described(call: &CallRecord, facts: String) -> String {
+    let mut out = facts;
     if !call.ladder.is_empty() {
         out.push('\n');
         out.push_str(&ladder(&call.ladder));
@@ -36,15 +46,17 @@ pub(super) fn text(call: &CallRecord) -> String {
     out
 }
 
-/// A line for each fact that is known.
-fn facts(call: &CallRecord) -> String {
+/// A line for each fact that is known; one that runs has neither ID nor end.
+fn facts(call: &CallRecord, running: bool) -> String {
     let mut out = String::new();
     let mut fact = |name: &str, value: &str| {
         if !value.is_empty() {
             let _ = writeln!(out, "{name:<10}{value}");
         }
     };
-    fact("ID", &call.id.to_string());
+    if !running {
+        fact("ID", &call.id.to_string());
+    }
     fact("Call-ID", &safe(&call.callid));
     fact("began", &format!("{} UTC", when(call.calldate_us)));
     let mut lasted = format!("{} s", seconds(call.duration_us()));
@@ -57,11 +69,13 @@ fn facts(call: &CallRecord) -> String {
             let _ = write!(lasted, ", {name} {} s", seconds(us));
         }
     }
-    fact("lasted", &lasted);
+    fact(if running { "lasts" } else { "lasted" }, &lasted);
     fact("caller", &party(&call.caller));
     fact("called", &party(&call.called));
     fact("response", &response(call));
-    fact("end", &end(call));
+    if !running {
+        fact("end", &end(call));
+    }
     fact("reason", &[reason("SIP", &call.reason_sip), reason("Q.850", &call.reason_q850)].concat());
     let asserted = [("caller", &call.asserted.caller), ("called", &call.asserted.called)];
     let asserted = asserted.iter().filter(|(_, number)| !number.is_empty());

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use ringtap_call::{Claim, Side};
+use ringtap_cdr::StreamRecord;
 use ringtap_media::{Id, PayloadInfo, Stream};
 use smallvec::SmallVec;
 
 use super::endpoints::{CallInstance, Endpoint, endpoint};
 use super::pace::SWEEP_NS;
+use super::record::streams_so_far;
 use super::spooling::Spooling;
 use super::streams::{EARLY_MEDIA_NS, ENDED_NS, Finished, Owner, REPORTS_MAX, Streams};
 use crate::ledger::{Disposition, Event, Tally};
@@ -181,6 +183,21 @@ impl Streams {
             entry.data.owner = Owner::Ended;
         }
         finished
+    }
+
+    /// The streams of a call that runs, as they are now.
+    pub fn look(&self, call: CallInstance) -> Vec<StreamRecord> {
+        let Some(owned) = self.calls.get(&call) else { return Vec::new() };
+        let live = owned.live.iter().filter_map(|id| {
+            let entry = self.table.get(*id)?;
+            let Owner::Call { call: owner, sender, .. } = entry.data.owner else { return None };
+            let report = (owner == call).then(|| entry.stream.report())?;
+            let (flow, session) = (entry.key.flow, entry.data.session);
+            let shared = entry.data.shared;
+            let finished = Finished { flow, sender: Some(sender), session, report, shared };
+            (finished.report.received > 0).then_some(finished)
+        });
+        streams_so_far(owned.done.iter().cloned().chain(live).collect())
     }
 
     /// Ends what has had no packets for too long, and tells which calls have media. Called about

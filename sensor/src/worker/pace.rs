@@ -105,6 +105,9 @@ impl<P: Ports> Worker<P> {
         self.parts.progress.calls_done(index, handled);
         self.apply(u64::MAX, now_ns);
         self.look_over(now_ns, now_ns);
+        if let Some(respondent) = &mut self.respondent {
+            respondent.round(&self.parts.shard, &self.parts.streams, now_ns);
+        }
         self.publish();
     }
 

@@ -104,6 +104,12 @@ impl Recorder {
     }
 }
 
+/// The records of streams that a worker has of a call that runs.
+pub(super) fn streams_so_far(mut finished: Vec<Finished>) -> Vec<StreamRecord> {
+    finished.sort_by_key(|f| (f.report.first_clock_ns, f.flow, f.report.ssrc));
+    join_pieces(finished).iter().map(|f| stream(f, None)).collect()
+}
+
 /// Pieces of one stream that followed each other in this call are one stream.
 fn join_pieces(finished: Vec<Finished>) -> Vec<Finished> {
     let mut joined: Vec<Finished> = Vec::with_capacity(finished.len());

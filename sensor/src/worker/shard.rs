@@ -5,8 +5,8 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use ringtap_call::{CallSummary, Calls, Event as CallEvent};
-use ringtap_cdr::Record;
+use ringtap_call::{CallSummary, Calls, Event as CallEvent, Live, Place};
+use ringtap_cdr::{CallRecord, Record};
 use ringtap_sip::Message;
 
 use super::endpoints::CallInstance;
@@ -49,6 +49,22 @@ impl Shard {
     /// Calls that have not ended.
     pub fn live(&self) -> usize {
         self.calls.live()
+    }
+
+    /// Calls that run, the latest first; with `before`, those that stand before that place.
+    pub fn latest(&self, before: Option<Place>) -> impl Iterator<Item = (Place, Live<'_>)> {
+        self.calls.latest(before)
+    }
+
+    /// The call of that Call-ID, if it runs here, and what is known of it so far.
+    pub fn describe(&self, call_id: &[u8]) -> Option<(Live<'_>, CallRecord)> {
+        let live = self.calls.find(call_id)?;
+        Some((live, self.record_of(live.summary)))
+    }
+
+    /// The record that a call would get if it ended now, without streams.
+    pub fn record_of(&self, summary: &CallSummary) -> CallRecord {
+        self.recorder.call(summary, Vec::new())
     }
 
     /// Handles all notes before `until`, in order.

@@ -2,6 +2,8 @@
 //!
 //! Whole captures are replayed in the crate's `tests` folder.
 
+mod live;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ mod changes;
 mod identity;
 mod invite;
 mod ladder;
+mod live;
 
 use compact_str::CompactString;
 use ringtap_sip::{Header, Message, Method, NameAddr, Text};
@@ -24,6 +25,8 @@ use crate::options::Options;
 use crate::side::{Reading, Tags};
 use crate::summary::facts::Counts;
 use crate::summary::{Bye, CallSummary, Cause, Flags, LONG_TEXT_MAX, Party, TEXT_MAX, clip};
+
+pub use live::{Live, Place, State};
 
 /// Messages remembered to tell retransmissions.
 const SEEN_MAX: usize = 16;

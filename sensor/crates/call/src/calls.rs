@@ -4,13 +4,13 @@
 //! finding the call takes.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringtap_sip::{Message, Method};
 
-use crate::call::Call;
+use crate::call::{Call, Place};
 use crate::counters::Counters;
 use crate::deadline::Why;
 use crate::event::Event;
@@ -27,6 +27,8 @@ const STALE_TIMERS_MAX: usize = 1024;
 pub struct Calls {
     options: Options,
     calls: HashMap<CallKey, Box<Call>, RandomState>,
+    /// The same calls in the order in which they began.
+    places: BTreeSet<Place>,
     /// The earliest first. The entry of a call that says the same as its `scheduled_ns` counts:
     /// it is not later than the deadline, and corrected when it comes up. A heap, because that
     /// asks for no memory.
@@ -119,6 +121,21 @@ impl Calls {
         self.calls.len()
     }
 
+    /// The call of that key, if it runs.
+    pub(crate) fn running(&self, key: CallKey) -> Option<&Call> {
+        self.calls.get(&key).map(|call| &**call)
+    }
+
+    /// The calls that run, in the order in which they began.
+    pub(crate) fn places(&self) -> &BTreeSet<Place> {
+        &self.places
+    }
+
+    /// The realm of all keys.
+    pub(crate) fn realm(&self) -> u64 {
+        self.options.realm
+    }
+
     /// The counters so far.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -201,6 +218,7 @@ impl Calls {
         let mut call = Box::new(Call::begin(key, instance, call_id, reading, &self.options));
         call.scheduled_ns = u64::MAX;
         self.calls.insert(key, call);
+        self.places.insert((instance, key));
         self.feed(key, reading, events);
     }
 
@@ -234,6 +252,7 @@ impl Calls {
 
     fn close(&mut self, key: CallKey, why: Why, clock_ns: u64, events: &mut Vec<Event>) {
         let Some(call) = self.calls.remove(&key) else { return };
+        self.places.remove(&(call.summary.instance, key));
         if self.calls.is_empty() {
             self.timers.clear();
         }

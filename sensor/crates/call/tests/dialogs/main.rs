@@ -17,6 +17,8 @@ mod media;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod script;
 #[cfg(test)]
 mod shapes;
