@@ -171,6 +171,10 @@ pub struct CallsArgs {
     /// Which calls.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Put the legs of one call together (joined by Session-ID, Replaces or `matchheader`), also
+    /// legs that the filters do not find; at most 10000 calls
+    #[arg(long, conflicts_with = "live")]
+    pub legs: bool,
     /// List the calls that the running sensor has in progress, the latest first, with their
     /// quality so far (at most 1000)
     #[arg(long)]
@@ -237,6 +241,9 @@ pub struct PcapArgs {
     /// The record's ID, or a Call-ID
     #[arg(value_name = "ID|CALL-ID")]
     pub id: String,
+    /// All recorded legs of the call, in one file
+    #[arg(long)]
+    pub legs: bool,
     /// The file to write: pcapng, or pcap if it ends in .pcap (`-`: standard output, pcapng)
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,

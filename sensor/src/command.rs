@@ -79,7 +79,12 @@ fn calls(args: &CallsArgs) -> anyhow::Result<()> {
     let (_, mut store) = store(&args.store)?;
     let filter = Filter { limit: Some(args.limit), ..filter(&args.filter)? };
     let mut out = BufWriter::new(io::stdout().lock());
-    query::calls(store.as_mut(), &filter, query_format(args.format), &mut out)?;
+    let format = query_format(args.format);
+    if args.legs {
+        query::grouped(store.as_mut(), &filter, format, &mut out)?;
+    } else {
+        query::calls(store.as_mut(), &filter, format, &mut out)?;
+    }
     out.flush().context("cannot print")
 }
 

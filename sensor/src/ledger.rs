@@ -167,6 +167,10 @@ pub enum Event {
     LearnedLost,
     /// Records lost because the writer could not keep up.
     RecordsLost,
+    /// Ties of calls to others beyond what one call keeps.
+    TiesOmitted,
+    /// Calls with ties that ended too long ago for later legs to be joined with them at once.
+    LegsForgotten,
     /// Calls and RTCP flows beyond the spool's table of open chunks: stored in chunks of one.
     SpoolTableFull,
 }
@@ -211,6 +215,8 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "stream_records",
     "learned_lost",
     "records_lost",
+    "ties_omitted",
+    "legs_forgotten",
     "spool_table_full",
 ];
 

@@ -10,16 +10,18 @@ pub mod replay;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use crossbeam::channel::{Receiver, Sender, bounded};
+use ringtap_call::Calls;
 use ringtap_cdr::{IdSource, Store};
 use ringtap_common::classify::Ports;
 use ringtap_common::maps::PortSets;
 use ringtap_spool::{Gatherer, SpoolHandle};
 
 use crate::config::Config;
-use crate::ledger::{Published, Tally};
+use crate::ledger::{Event, Published, Tally};
 use crate::live::Desk;
 use crate::worker::decode::Decoder;
 use crate::worker::exchange::{Exchange, Progress, RING_MAX};
@@ -28,7 +30,7 @@ use crate::worker::shard::Shard;
 use crate::worker::spooling::Spooling;
 use crate::worker::streams::Streams;
 use crate::worker::{Pace, Parts, Worker};
-use crate::writer::{Made, Show, Writer, Written};
+use crate::writer::{Made, Meeting, Show, Writer, Written};
 
 /// Records on their way to the writer at most.
 const RECORDS_MAX: usize = 65_536;
@@ -104,12 +106,13 @@ impl Stations {
             let shared = Arc::new(Published::default());
             let recorder =
                 Recorder::new(config.id_sensor, options::side_tables(config), made.clone(), files);
+            let calls = Calls::new(options::calls(config)).tied_by(options::match_headers(config));
             let spooling = gatherer.map(|g| Spooling::new(g, options::saving(config), seed));
             published.push(Arc::clone(&shared));
             workers.push(Worker::new(Parts {
                 decoder: Decoder::new(ports.clone(), window_ns, random()?),
                 streams: Streams::new(options::streams(config, count, seed)),
-                shard: Shard::new(options::calls(config), recorder, seed),
+                shard: Shard::new(calls, recorder, seed),
                 spool: spooling,
                 exchange,
                 progress: Arc::clone(&progress),
@@ -126,28 +129,31 @@ impl Stations {
     }
 }
 
-/// The writer's thread.
+/// The writer's thread, and where it counts legs that it has forgotten.
 pub fn start_writer(
     config: &Config,
     records: Receiver<Made>,
     progress: Option<Arc<Progress>>,
     store: Option<Box<dyn Store>>,
     show: Option<Box<dyn Show>>,
-) -> anyhow::Result<std::thread::JoinHandle<Written>> {
-    let ids = IdSource::new(config.id_sensor);
-    let writer = Writer { records, progress, store, show, ids };
-    std::thread::Builder::new()
+) -> anyhow::Result<(std::thread::JoinHandle<Written>, Arc<AtomicU64>)> {
+    let (ids, meeting) = (IdSource::new(config.id_sensor), Meeting::default());
+    let forgotten = meeting.forgotten();
+    let writer = Writer { records, progress, store, show, ids, meeting };
+    let thread = std::thread::Builder::new()
         .name("writer".into())
         .spawn(move || writer.run())
-        .context("cannot start the writer's thread")
+        .context("cannot start the writer's thread")?;
+    Ok((thread, forgotten))
 }
 
-/// The sum of all workers' counters.
-pub fn total(published: &[Arc<Published>]) -> Tally {
+/// The sum of all workers' counters, and what the writer counts.
+pub fn total(published: &[Arc<Published>], forgotten: &AtomicU64) -> Tally {
     let mut sum = Tally::default();
     for one in published {
         sum.add(&one.read());
     }
+    sum.set(Event::LegsForgotten, forgotten.load(Ordering::Relaxed));
     sum
 }
 

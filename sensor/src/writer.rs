@@ -4,6 +4,8 @@
 //! by time. Live, they go out as they come. A store that fails does not stop the capture: the
 //! failure is logged once, counted, and reported at the end.
 
+mod meeting;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,8 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use ringtap_cdr::{IdSource, Record, Store, StoreError};
 
 use crate::worker::exchange::Progress;
+
+pub use meeting::Meeting;
 
 /// Records one transaction takes at most.
 const BATCH_MAX: usize = 2000;
@@ -66,6 +70,8 @@ pub struct Writer {
     pub show: Option<Box<dyn Show>>,
     /// Gives records their IDs.
     pub ids: IdSource,
+    /// Joins the legs of one call.
+    pub meeting: Meeting,
 }
 
 impl std::fmt::Debug for Writer {
@@ -136,7 +142,10 @@ impl Writer {
             }
             new += 1;
             match record {
-                Record::Call(call) => call.id = self.ids.next(call.calldate_us),
+                Record::Call(call) => {
+                    call.id = self.ids.next(call.calldate_us);
+                    self.meeting.join(call);
+                }
                 Record::Stream(lone) => lone.id = self.ids.next(lone.stream.first_us),
             }
             if let Some(show) = &mut self.show {

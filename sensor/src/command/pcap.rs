@@ -11,6 +11,7 @@ use ringtap_spool::read::{Format, Wanted, export};
 use super::in_place::{Readers, in_place};
 use super::{live, store};
 use crate::cli::PcapArgs;
+use crate::query;
 
 /// SIP this long before a call's first and after its last known moment is still taken: late
 /// retransmissions, and time stamps that differ between directions.
@@ -31,9 +32,14 @@ pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
             format!("no call has the ID or Call-ID {}: `ringtap calls` lists them", args.id)
         })?,
     };
-    let wanted = wanted(&call, config.realm);
+    let legs =
+        if args.legs && !running { query::with_legs(store.as_mut(), call)? } else { vec![call] };
+    let mut chunks = Vec::new();
+    for one in legs.iter().flat_map(|leg| wanted(leg, config.realm)) {
+        add(&mut chunks, one);
+    }
     let take = |out: &mut dyn Write, format| {
-        let exported = export(root, &wanted, out, format)?;
+        let exported = export(root, &chunks, out, format)?;
         if exported.packets == 0 {
             bail!(
                 "the spool {} has no packets of this call: were they saved (savesip, savertp), \
@@ -73,15 +79,19 @@ pub(super) fn wanted(call: &CallRecord, realm: u32) -> Vec<Wanted> {
         for (kind, from_us) in [(Kind::Rtp, stream.first_us), (Kind::Rtcp, from_us)] {
             let key = stream.spool_key;
             let (from_ns, to_ns) = (from_us * 1000, to_us * 1000 + 999);
-            let one = Wanted { realm, kind, key, from_ns, to_ns };
-            match wanted.iter_mut().find(|w| w.kind == kind && w.key == key) {
-                Some(same) => {
-                    same.from_ns = same.from_ns.min(from_ns);
-                    same.to_ns = same.to_ns.max(to_ns);
-                }
-                None => wanted.push(one),
-            }
+            add(&mut wanted, Wanted { realm, kind, key, from_ns, to_ns });
         }
     }
     wanted
+}
+
+/// Adds chunks, or widens the time of those that are wanted already.
+fn add(wanted: &mut Vec<Wanted>, one: Wanted) {
+    match wanted.iter_mut().find(|w| w.kind == one.kind && w.key == one.key) {
+        Some(same) => {
+            same.from_ns = same.from_ns.min(one.from_ns);
+            same.to_ns = same.to_ns.max(one.to_ns);
+        }
+        None => wanted.push(one),
+    }
 }

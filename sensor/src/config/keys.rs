@@ -77,6 +77,8 @@ const SECONDS: &str = "seconds (1 to 4000000)";
 const COUNT: &str = "a number (1 to 4000000)";
 const LEVEL: &str = "a level of zstd (-7 to 22)";
 const PORTS: &str = "ports and ranges (5060,5070-5080)";
+const HEADERS: &str = "names of SIP headers (at most 8)";
+const HEADERS_MAX: usize = 8;
 const MS_MAX: u64 = 10_000;
 
 fn seconds(text: &str) -> Option<u32> {
@@ -137,6 +139,16 @@ fn interfaces(c: &mut Config, text: &str) -> Option<()> {
         }
     }
     Some(())
+}
+
+fn headers(all: &mut Vec<String>, text: &str) -> Option<()> {
+    for name in list(text) {
+        let name = value::header(name)?;
+        if !all.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            all.push(name.to_owned());
+        }
+    }
+    (all.len() <= HEADERS_MAX).then_some(())
 }
 
 fn busy_poll(c: &mut Config, text: &str) -> Option<()> {
@@ -256,6 +268,10 @@ pub(super) static KEYS: &[Key] = keys! {
     "passertedidentity" YES_NO => set!(passertedidentity, yes_no);
     "ppreferredidentity" YES_NO => set!(ppreferredidentity, yes_no);
     "remotepartypriority" YES_NO => set!(remotepartypriority, yes_no);
+    "matchheader" HEADERS
+        => |c, text| headers(&mut c.matchheader, text), |c| c.matchheader.clear();
+    "callidmerge_header" HEADERS
+        => |c, text| headers(&mut c.callidmerge_header, text), |c| c.callidmerge_header.clear();
     "calls_max" "calls (1 to 10000000)" => set!(calls_max, |text| number(text, 1, 10_000_000));
     "streams_max" "streams (64 to 20000000)"
         => set!(streams_max, |text| number(text, 64, 20_000_000));

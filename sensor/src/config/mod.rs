@@ -117,6 +117,10 @@ pub struct Config {
     pub ppreferredidentity: bool,
     /// Remote-Party-ID goes before the other two.
     pub remotepartypriority: bool,
+    /// Headers whose values tie the legs of one call together.
+    pub matchheader: Vec<String>,
+    /// The same: legs are joined by it, and stay records of their own.
+    pub callidmerge_header: Vec<String>,
     /// Where records go.
     pub store: Option<String>,
     /// The root of the spool.
@@ -224,6 +228,8 @@ impl Default for Config {
             passertedidentity: false,
             ppreferredidentity: false,
             remotepartypriority: false,
+            matchheader: Vec::new(),
+            callidmerge_header: Vec::new(),
             store: None,
             spooldir: PathBuf::from("/var/spool/ringtap"),
             savesip: false,

@@ -72,6 +72,12 @@ pub(super) fn interface(text: &str) -> Option<&str> {
     (fits && !text.contains(bad) && text != "." && text != "..").then_some(text)
 }
 
+/// A SIP header's name: a token (RFC 3261 §25.1).
+pub(super) fn header(text: &str) -> Option<&str> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+    ((1..=64).contains(&text.len()) && text.bytes().all(token)).then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +109,14 @@ mod tests {
     fn processor_lists() {
         assert_eq!(processors("0-2,6"), Some(vec![0, 1, 2, 6]));
         assert_eq!(processors("0-65535"), None);
+    }
+
+    #[test]
+    fn header_names() {
+        assert_eq!(header("X-Call-ID"), Some("X-Call-ID"));
+        for text in ["", "a:b", "a b", "é", &"x".repeat(65)] {
+            assert_eq!(header(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::query;
 const LIMIT: Duration = Duration::from_millis(1000);
 
 /// Bytes of the calls in one answer at most; what finds no room is counted as omitted.
-pub(super) const BYTES_MAX: usize = 4 << 20;
+const BYTES_MAX: usize = 2 << 20;
 
 /// The watching thread's side.
 #[derive(Debug)]

@@ -19,7 +19,8 @@ const LOOKED_MAX: usize = 2048;
 /// Calls described in one round.
 const DESCRIBED_MAX: usize = 64;
 
-/// Calls whose streams are reported in one round.
+/// Calls whose streams are reported in one round: a report of a long stream takes some ten
+/// microseconds, and a round is to stay below a millisecond.
 const REPORTED_MAX: usize = 32;
 
 /// A worker's side.

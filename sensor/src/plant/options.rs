@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use compact_str::CompactString;
 use ringtap_capture::affinity::processors;
 use ringtap_capture::packet_socket::PacketOptions;
 use ringtap_capture::xdp::{BusyPoll, XdpOptions};
@@ -81,6 +82,12 @@ fn caller_headers(config: &Config) -> [Option<Header>; 3] {
     } else {
         [asserted, preferred, remote]
     }
+}
+
+/// Headers whose values tie the legs of one call together.
+pub fn match_headers(config: &Config) -> Vec<CompactString> {
+    let names = config.matchheader.iter().chain(&config.callidmerge_header);
+    names.map(|name| name.as_str().into()).collect()
 }
 
 /// The stream table of one of `workers` workers.

@@ -9,56 +9,71 @@ use ringtap_cdr::record::Side;
 use ringtap_cdr::text::{Align, Table};
 use ringtap_cdr::{CallRecord, LoneStream, StreamRecord};
 
+/// The columns of a table of calls.
+const CALL: [(&str, Align); 15] = [
+    ("ID", Align::Left),
+    ("calldate (UTC)", Align::Left),
+    ("caller", Align::Left),
+    ("called", Align::Left),
+    ("from", Align::Left),
+    ("to", Align::Left),
+    ("secs", Align::Right),
+    ("talk", Align::Right),
+    ("pdd", Align::Right),
+    ("resp", Align::Right),
+    ("ended by", Align::Left),
+    ("codec", Align::Left),
+    ("packets a/b", Align::Right),
+    ("lost a/b", Align::Right),
+    ("mos", Align::Right),
+];
+
 /// Prints a row for each call.
 pub fn calls_table(calls: &[CallRecord], out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(&[
-        ("ID", Align::Left),
-        ("calldate (UTC)", Align::Left),
-        ("caller", Align::Left),
-        ("called", Align::Left),
-        ("from", Align::Left),
-        ("to", Align::Left),
-        ("secs", Align::Right),
-        ("talk", Align::Right),
-        ("pdd", Align::Right),
-        ("resp", Align::Right),
-        ("ended by", Align::Left),
-        ("codec", Align::Left),
-        ("packets a/b", Align::Right),
-        ("lost a/b", Align::Right),
-        ("mos", Align::Right),
-    ]);
+    let mut table = Table::new(&CALL);
     for call in calls {
-        let main = |side| call.main_stream(side).map(|(_, stream)| stream);
-        let (a, b) = (main(Side::Caller), main(Side::Callee));
-        let codec = a.or(b).map(codec).unwrap_or_default();
-        let sides = |count: fn(&StreamRecord) -> u64| match (a, b) {
-            (None, None) => "-".into(),
-            (a, b) => format!("{}/{}", dash(a.map(count)), dash(b.map(count))),
-        };
-        table.row(
-            [
-                id(call.id),
-                when(call.calldate_us),
-                text(&call.caller.number),
-                text(&call.called.number),
-                dash(call.caller.addr.map(|addr| addr.ip().to_canonical())),
-                dash(call.called.addr.map(|addr| addr.ip().to_canonical())),
-                seconds(call.duration_us()),
-                dash(call.connect_duration_us.map(seconds)),
-                dash(call.progress_time_us.map(seconds)),
-                dash(call.last_sip_response_num),
-                dash(call.whohanged.map(Side::label)),
-                text(&codec),
-                sides(|stream| stream.received),
-                sides(|stream| stream.lost),
-                score(call.mos_min()),
-            ]
-            .iter()
-            .map(String::as_str),
-        );
+        table.row(call_cells(call).iter().map(String::as_str));
     }
     out.write_all(table.render().as_bytes())
+}
+
+/// The same with a first column that says which leg it is: `2/3`.
+pub(super) fn legs_table(calls: &[(String, CallRecord)]) -> String {
+    let mut head = vec![("leg", Align::Left)];
+    head.extend(CALL);
+    let mut table = Table::new(&head);
+    for (leg, call) in calls {
+        let cells = call_cells(call);
+        table.row(std::iter::once(leg).chain(&cells).map(String::as_str));
+    }
+    table.render()
+}
+
+fn call_cells(call: &CallRecord) -> [String; CALL.len()] {
+    let main = |side| call.main_stream(side).map(|(_, stream)| stream);
+    let (a, b) = (main(Side::Caller), main(Side::Callee));
+    let codec = a.or(b).map(codec).unwrap_or_default();
+    let sides = |count: fn(&StreamRecord) -> u64| match (a, b) {
+        (None, None) => "-".into(),
+        (a, b) => format!("{}/{}", dash(a.map(count)), dash(b.map(count))),
+    };
+    [
+        id(call.id),
+        when(call.calldate_us),
+        text(&call.caller.number),
+        text(&call.called.number),
+        dash(call.caller.addr.map(|addr| addr.ip().to_canonical())),
+        dash(call.called.addr.map(|addr| addr.ip().to_canonical())),
+        seconds(call.duration_us()),
+        dash(call.connect_duration_us.map(seconds)),
+        dash(call.progress_time_us.map(seconds)),
+        dash(call.last_sip_response_num),
+        dash(call.whohanged.map(Side::label)),
+        text(&codec),
+        sides(|stream| stream.received),
+        sides(|stream| stream.lost),
+        score(call.mos_min()),
+    ]
 }
 
 /// Prints a row for each stream that no call claimed.

@@ -4,6 +4,7 @@
 
 mod dialog;
 mod ladder;
+mod legs;
 mod list;
 mod live;
 mod one;
@@ -16,6 +17,7 @@ use std::ops::ControlFlow;
 
 use ringtap_cdr::{CallRecord, Filter, Record, Store, StoreError, json};
 
+pub use legs::{grouped, with_legs};
 pub use list::{calls_table, streams_table};
 pub use live::{live_calls, running};
 pub use summary::summary;
@@ -75,7 +77,13 @@ pub fn call(
 ) -> Result<bool, QueryError> {
     let Some(call) = store.find(name)? else { return Ok(false) };
     match format {
-        Format::Table => out.write_all(one::text(&call).as_bytes())?,
+        Format::Table if call.legs.known.is_empty() => {
+            out.write_all(one::text(&call).as_bytes())?;
+        }
+        Format::Table => {
+            let legs = with_legs(store, call.clone())?;
+            out.write_all(legs::text(&call, legs).as_bytes())?;
+        }
         Format::Json => {
             let mut line = String::new();
             json::push_line(&mut line, &Record::Call(Box::new(call)));

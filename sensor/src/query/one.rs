@@ -14,17 +14,22 @@ use super::list::{call_streams, score, seconds, socket, when};
 
 /// Everything of a call as text.
 pub(super) fn text(call: &CallRecord) -> String {
-    described(call, facts(call, false))
+    described(call, facts(call, false), &messages(call))
+}
+
+/// The same with something else drawn in place of its own ladder.
+pub(super) fn text_with(call: &CallRecord, drawn: &str) -> String {
+    described(call, facts(call, false), drawn)
 }
 
 /// What is known of a call that still runs.
 pub(super) fn so_far(call: &CallRecord) -> String {
-    described(call, facts(call, true))
+    described(call, facts(call, true), &messages(call))
 }
 
-/// The facts, with what follows them.
-fn described(call: &CallRecord, facts: String) -> String {
-    let mut out = facts;
+/// Its own ladder.
+fn messages(call: &CallRecord) -> String {
+    let mut out = String::new();
     if !call.ladder.is_empty() {
         out.push('\n');
         out.push_str(&ladder(&call.ladder));
@@ -32,6 +37,13 @@ fn described(call: &CallRecord, facts: String) -> String {
             let _ = writeln!(out, "{} more before the last 16", call.ladder_dropped);
         }
     }
+    out
+}
+
+/// The facts, with what follows them.
+fn described(call: &CallRecord, facts: String, drawn: &str) -> String {
+    let mut out = facts;
+    out.push_str(drawn);
     out.push_str(&dialog::details(call));
     out.push('\n');
     if call.streams.is_empty() {
@@ -72,6 +84,9 @@ fn facts(call: &CallRecord, running: bool) -> String {
     fact(if running { "lasts" } else { "lasted" }, &lasted);
     fact("caller", &party(&call.caller));
     fact("called", &party(&call.called));
+    fact("session", &safe(&call.legs.session_id));
+    fact("replaces", &safe(&call.legs.replaces));
+    fact("matches", &safe(&call.match_header));
     fact("response", &response(call));
     if !running {
         fact("end", &end(call));

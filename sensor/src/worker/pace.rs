@@ -141,6 +141,7 @@ impl<P: Ports> Worker<P> {
     pub fn publish(&mut self) {
         self.signalling.report(&mut self.tally);
         self.tally.set(Event::SipRingFull, self.parts.exchange.lost());
+        self.tally.set(Event::TiesOmitted, self.parts.shard.ties_omitted());
         if let Some(spool) = &self.parts.spool {
             self.tally.set(Event::SpoolTableFull, spool.table_full());
         }

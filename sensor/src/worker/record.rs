@@ -94,6 +94,8 @@ impl Recorder {
                 caller: call.caller.asserted.clone(),
                 called: call.called.asserted.clone(),
             },
+            match_header: call.ties.match_header.clone(),
+            legs: legs(call),
             streams,
             dtmf: digits(call, &finished),
             ladder: ladder(call),
@@ -101,6 +103,21 @@ impl Recorder {
             dialog: dialog::dialog(call, &self.kept),
             ..CallRecord::default()
         }
+    }
+}
+
+fn legs(call: &CallSummary) -> record::Legs {
+    let (caller, called) = (&call.caller.session_id, &call.called.session_id);
+    let session_id = match (caller.is_empty(), called.is_empty()) {
+        (_, true) => caller.clone(),
+        (true, false) => called.clone(),
+        (false, false) => compact_str::format_compact!("{caller};remote={called}"),
+    };
+    record::Legs {
+        tokens: call.ties.tokens.iter().map(|token| token.0).collect(),
+        session_id,
+        replaces: call.replaces.clone(),
+        ..record::Legs::default()
     }
 }
 

@@ -36,9 +36,9 @@ pub struct Shard {
 
 impl Shard {
     /// An empty table.
-    pub fn new(options: ringtap_call::Options, recorder: Recorder, seed: u64) -> Self {
+    pub fn new(calls: Calls, recorder: Recorder, seed: u64) -> Self {
         Self {
-            calls: Calls::new(options),
+            calls,
             closing: HashMap::with_hasher(FixedState::with_seed(seed)),
             events: Vec::new(),
             recorder,
@@ -49,6 +49,11 @@ impl Shard {
     /// Calls that have not ended.
     pub fn live(&self) -> usize {
         self.calls.live()
+    }
+
+    /// Ties beyond what its calls keep.
+    pub fn ties_omitted(&self) -> u64 {
+        self.calls.counters().ties_omitted
     }
 
     /// Calls that run, the latest first; with `before`, those that stand before that place.

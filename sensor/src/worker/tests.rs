@@ -51,7 +51,7 @@ impl Bench {
                 decoder: Decoder::new(ports.clone(), None, 1),
                 streams: Streams::new(options::streams(&config, count, 0)),
                 shard: Shard::new(
-                    options::calls(&config),
+                    ringtap_call::Calls::new(options::calls(&config)),
                     Recorder::new(
                         1,
                         options::side_tables(&Config::default()),

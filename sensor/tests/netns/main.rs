@@ -14,7 +14,6 @@ mod interfaces;
 mod learned;
 mod ledger;
 mod live_call;
-mod live_calls;
 mod modes;
 mod run;
 mod spread;

@@ -11,6 +11,7 @@ mod identity;
 mod invite;
 mod ladder;
 mod live;
+mod ties;
 
 use compact_str::CompactString;
 use ringtap_sip::{Header, Message, Method, NameAddr, Text};
@@ -27,6 +28,7 @@ use crate::summary::facts::Counts;
 use crate::summary::{Bye, CallSummary, Cause, Flags, LONG_TEXT_MAX, Party, TEXT_MAX, clip};
 
 pub use live::{Live, Place, State};
+pub use ties::{TIES_MAX, Ties};
 
 /// Messages remembered to tell retransmissions.
 const SEEN_MAX: usize = 16;
@@ -374,6 +376,7 @@ fn empty_summary(
         digest_username: empty.clone(),
         digest_realm: empty.clone(),
         replaces: empty,
+        ties: Ties::default(),
         ladder: Vec::new(),
         ladder_omitted: 0,
         malformed: None,

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use compact_str::CompactString;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringtap_sip::{Message, Method};
@@ -34,6 +35,7 @@ pub struct Calls {
     /// asks for no memory.
     timers: BinaryHeap<Reverse<(u64, CallKey)>>,
     recent: Recent,
+    match_headers: Vec<CompactString>,
     counters: Counters,
 }
 
@@ -41,6 +43,13 @@ impl Calls {
     /// An empty table.
     pub fn new(options: Options) -> Self {
         Self { options, ..Self::default() }
+    }
+
+    /// The values of these headers tie calls together, beside Session-ID and Replaces.
+    #[must_use]
+    pub fn tied_by(mut self, headers: Vec<CompactString>) -> Self {
+        self.match_headers = headers;
+        self
     }
 
     /// Takes one message. Claims and closed calls are added to `events`.
@@ -225,6 +234,8 @@ impl Calls {
     fn feed(&mut self, key: CallKey, reading: &Reading<'_>, events: &mut Vec<Event>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         self.counters.in_call += 1;
+        let ties = &mut call.summary.ties;
+        self.counters.ties_omitted += ties.learn(reading, self.options.realm, &self.match_headers);
         call.take(reading, &self.options, events, &mut self.counters);
         self.schedule(key);
     }

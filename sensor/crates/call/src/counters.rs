@@ -47,6 +47,8 @@ pub struct Counters {
     pub ladder_omitted: u64,
     /// Transactions or tags not kept.
     pub dialog_omitted: u64,
+    /// Ties to other calls not kept.
+    pub ties_omitted: u64,
     /// Closed calls forgotten before their time: later messages may begin ghosts.
     pub recent_forgotten: u64,
 }
@@ -73,6 +75,7 @@ impl Counters {
             (&mut self.descriptions_without_media, other.descriptions_without_media),
             (&mut self.ladder_omitted, other.ladder_omitted),
             (&mut self.dialog_omitted, other.dialog_omitted),
+            (&mut self.ties_omitted, other.ties_omitted),
             (&mut self.recent_forgotten, other.recent_forgotten),
         ];
         for (mine, theirs) in pairs {

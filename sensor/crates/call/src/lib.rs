@@ -20,7 +20,7 @@ mod recent;
 mod side;
 pub mod summary;
 
-pub use call::{Live, Place, State};
+pub use call::{Live, Place, State, TIES_MAX, Ties};
 pub use calls::Calls;
 pub use counters::Counters;
 pub use event::{Claim, Event, Moment, PayloadType, Side};

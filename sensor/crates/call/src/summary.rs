@@ -12,6 +12,7 @@ use compact_str::CompactString;
 use ringtap_sip::{Reason, Text};
 use smallvec::SmallVec;
 
+use crate::call::Ties;
 use crate::event::{Claim, Moment, PayloadType, Side};
 use crate::key::CallKey;
 use facts::{Branch, Counts, InfoDigit, SessionTimer, Transfer};
@@ -286,6 +287,8 @@ pub struct CallSummary {
     pub digest_realm: CompactString,
     /// Call-ID of the dialog that this call replaces.
     pub replaces: CompactString,
+    /// What ties it to other calls.
+    pub ties: Ties,
     /// The messages in order, at most [`LADDER_MAX`]: where there are more, those before the last
     /// [`LADDER_TAIL`] are missing.
     pub ladder: Vec<LadderEntry>,

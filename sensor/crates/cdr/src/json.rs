@@ -33,6 +33,13 @@ pub fn push_call(out: &mut String, call: &CallRecord) {
         push_stream_pairs(out, stream);
         out.push('}');
     }
+    out.push_str("],\"legs\":[");
+    for (n, leg) in call.legs.known.iter().enumerate() {
+        out.push_str(if n == 0 { "{" } else { ",{" });
+        push_first(out, "callid", Value::Text(&leg.callid));
+        push_pair(out, "ID", if leg.id == 0 { Value::Null } else { Value::Id(leg.id) });
+        out.push('}');
+    }
     out.push_str("],\"dtmf\":[");
     for (n, dtmf) in call.dtmf.iter().enumerate() {
         out.push_str(if n == 0 { "{" } else { ",{" });

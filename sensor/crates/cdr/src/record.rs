@@ -4,12 +4,15 @@
 //! the stream that speaks for it ([`CallRecord::main_stream`]); `column` knows the units.
 
 pub mod dialog;
+mod legs;
 
 use crate::asserted::Asserted;
 use crate::stream::StreamRecord;
 use compact_str::CompactString;
 use dialog::Dialog;
 use std::net::{IpAddr, SocketAddr};
+
+pub use legs::{LEGS_MAX, Leg, Legs};
 
 /// One thing to store.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +144,8 @@ pub struct CallRecord {
     pub custom_header1: CompactString,
     /// The value of the header that joins legs.
     pub match_header: CompactString,
+    /// Its ties to other calls.
+    pub legs: Legs,
     /// The times on hold, in seconds since the first message: `12.340-20.001,31.500-`.
     pub hold: CompactString,
     /// The parties by the word of the network.

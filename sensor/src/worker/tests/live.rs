@@ -180,3 +180,24 @@ fn nobody_at_the_desk_holds_no_worker_up() {
     assert_eq!(bench.calls().len(), 1);
     assert_eq!(ask(&mut bench, &mut desk, START + 60 * SECOND, all())["running"], 0);
 }
+
+#[test]
+fn an_answer_is_no_larger_than_it_may_be() {
+    let (mut bench, mut desk) = asked_bench(1);
+    let calls = LISTED_MAX as u64;
+    for n in 0..calls {
+        let mut dialog = dialog(n);
+        dialog.call_id = format!("{n}-{}", "i".repeat(500));
+        dialog.caller = "c".repeat(1000);
+        dialog.called = "\u{1}".repeat(1000);
+        let invite = Message::request(Side::Caller, Method::Invite, 1);
+        bench.round(START + n * MS, &[sip(&dialog, &invite)]);
+    }
+    bench.round(START + 2 * SECOND, &[]);
+    let answer = ask(&mut bench, &mut desk, START + 2 * SECOND, all());
+    let listed = ids(&answer).len() as u64;
+    assert!(listed > 100 && listed < calls, "{listed}");
+    assert_eq!((&answer["running"], &answer["omitted"]), (&calls.into(), &(calls - listed).into()));
+    assert!(answer.to_string().len() < 3 << 20);
+    assert!(ids(&answer)[0].starts_with("999-"), "the latest are kept");
+}

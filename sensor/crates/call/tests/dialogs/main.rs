@@ -22,3 +22,5 @@ mod running;
 mod script;
 #[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod ties;

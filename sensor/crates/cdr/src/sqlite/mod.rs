@@ -9,6 +9,7 @@
 mod bind;
 mod dialog;
 mod facts;
+mod legs;
 mod names;
 mod read;
 mod schema;

@@ -7,7 +7,7 @@ use crate::asserted::Asserted;
 use crate::clock;
 use crate::filter::Filter;
 use crate::record::dialog::Dialog;
-use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Side, Step};
+use crate::record::{CallRecord, Dtmf, DtmfKind, Legs, LoneStream, Party, Reason, Side, Step};
 use crate::store::Counts;
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use compact_str::CompactString;
@@ -28,12 +28,14 @@ const COLUMNS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own
     c.response_time_100, c.response_time_xxx, c.max_retransmission_invite, c.flags, c.vlan, \
     own.tcp, own.sip_messages, own.ladder_dropped, \
     next.digest_username, next.custom_header1, next.match_header, next.hold, \
-    asserted.caller, asserted.called";
+    asserted.caller, asserted.called, \
+    legs.session_id, legs.replaces, legs.leg_group";
 
 /// The tables that a question about calls may speak of.
 pub(super) const SOURCES: &str = "FROM cdr c JOIN ringtap_cdr own ON own.cdr_ID = c.ID \
     LEFT JOIN ringtap_asserted asserted ON asserted.cdr_ID = c.ID \
     LEFT JOIN cdr_next next ON next.cdr_ID = c.ID \
+    LEFT JOIN ringtap_legs legs ON legs.cdr_ID = c.ID \
     LEFT JOIN cdr_ua a ON a.id = c.a_ua_id LEFT JOIN cdr_ua b ON b.id = c.b_ua_id \
     LEFT JOIN cdr_sip_response response ON response.id = c.lastSIPresponse_id \
     LEFT JOIN cdr_reason sip ON sip.id = c.reason_sip_text_id \
@@ -277,7 +279,7 @@ fn children(connection: &Connection, call: &mut CallRecord) -> Result<()> {
     })?;
     call.dtmf = digits.collect::<Result<_>>()?;
     call.dialog = super::dialog::read(connection, call.id)?;
-    Ok(())
+    super::legs::fill(connection, call)
 }
 
 /// A row's columns, one after the other.
@@ -393,6 +395,12 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         match_header: c.text()?,
         hold: c.text()?,
         asserted: Asserted { caller: c.text()?, called: c.text()? },
+        legs: Legs {
+            session_id: c.text()?,
+            replaces: c.text()?,
+            leg_group: c.next::<Option<i64>>()?.map(|group| group as u64),
+            ..Legs::default()
+        },
         dialog: Dialog::default(),
         streams: Vec::new(),
         dtmf: Vec::new(),

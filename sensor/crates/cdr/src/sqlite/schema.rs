@@ -9,13 +9,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::time::{Duration, Instant};
 
 /// Marks a database as ours ("RTAP").
-const APPLICATION_ID: i64 = 0x5254_4150;
+pub(super) const APPLICATION_ID: i64 = 0x5254_4150;
 
 /// What leads to version 1, 2, …: the first makes an empty database. Add, never change.
 const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("0002_dialog.sql"),
     include_str!("0003_asserted.sql"),
+    include_str!("0004_legs.sql"),
 ];
 
 /// The version that this build writes.

@@ -1,6 +1,8 @@
 //! The store with real files.
 
 use super::schema::CURRENT;
+mod legs;
+
 use super::*;
 use crate::fixture;
 use std::ops::ControlFlow::{Break, Continue};

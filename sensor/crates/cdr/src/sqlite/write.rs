@@ -5,6 +5,7 @@
 use super::bind::{Address, CALLID_MAX, STREAM, TEXT_MAX, Text, bind_cdr, bind_stream};
 use super::bind::{clip, file_name, ladder};
 use super::dialog;
+use super::legs;
 use super::names::Names;
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS};
@@ -38,7 +39,7 @@ static SQL_RTP: LazyLock<String> =
 static SQL_LONE: LazyLock<String> =
     LazyLock::new(|| insert("ringtap_stream", &format!("ID, calldate, id_sensor, {STREAM}")));
 
-fn insert(table: &str, columns: &str) -> String {
+pub(super) fn insert(table: &str, columns: &str) -> String {
     let count = columns.split(',').count();
     let marks = vec!["?"; count].join(",");
     format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})")
@@ -85,6 +86,7 @@ struct Batch<'c> {
     asserted: CachedStatement<'c>,
     lone: CachedStatement<'c>,
     dialog: dialog::Writer<'c>,
+    legs: legs::Writer<'c>,
 }
 
 impl<'c> Batch<'c> {
@@ -117,6 +119,7 @@ impl<'c> Batch<'c> {
             asserted: plain("ringtap_asserted", "cdr_ID, calldate, caller, called")?,
             lone: statement(&SQL_LONE)?,
             dialog: dialog::Writer::prepare(connection)?,
+            legs: legs::Writer::prepare(connection)?,
         })
     }
 
@@ -206,7 +209,8 @@ impl<'c> Batch<'c> {
         if !call.ladder.is_empty() {
             self.ladder.execute(params![id, calldate, ladder(&call.ladder)])?;
         }
-        self.dialog.write(id, calldate, call, self.names)
+        self.dialog.write(id, calldate, call, self.names)?;
+        self.legs.write(id, calldate, call)
     }
 
     fn cdr_rtp_row(
