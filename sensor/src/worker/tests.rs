@@ -298,3 +298,30 @@ fn a_full_ring_loses_messages_live_and_counts_them() {
     assert_eq!(handled + lost, 40);
     assert_eq!(bench.of(Disposition::SipUdp), 40);
 }
+
+#[test]
+fn a_record_says_what_the_signalling_said() {
+    let mut bench = Bench::files();
+    bench.tick(START, &[invite(1)]);
+    bench.tick(START + 2 * SECOND, &[ok(1)]);
+    let [hang_up, confirmed] = bye(1);
+    bench.tick(START + 5 * SECOND, &[hang_up]);
+    bench.tick(START + 5 * SECOND + 40 * MS, &[confirmed]);
+    bench.workers[0].finish();
+    let calls = bench.calls();
+    let [call] = &calls[..] else { panic!("{calls:?}") };
+    let dialog = &call.dialog;
+    assert_eq!((dialog.srd_us, dialog.setup_time_us), (Some(2_000_000), Some(2_000_000)));
+    assert_eq!((dialog.sdd_us, dialog.sdt_us), (Some(40_000), Some(3_000_000)));
+    assert_eq!((call.post_bye_delay_us, call.bye), (Some(40_000), 3));
+    // Both sides named telephone-event, audio was announced, all over UDP.
+    assert_eq!(call.flags, Some(1 << 8 | 1 << 9 | 1 << 12 | 1 << 32));
+    assert_eq!(dialog.marks, "unacknowledged");
+    let tables = &dialog.side_tables;
+    let sdp: Vec<_> = tables.sdp.iter().map(|one| one.addr).collect();
+    assert_eq!(sdp, [addr(1, 4000), addr(2, 4000)]);
+    // By default, the history is of BYE, and responses are not kept.
+    let told: Vec<_> =
+        tables.history.iter().map(|told| (told.since_us, told.text.as_str())).collect();
+    assert_eq!((told, tables.responses.len()), (vec![(5_000_000, "BYE")], 0));
+}

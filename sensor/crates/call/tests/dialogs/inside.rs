@@ -77,7 +77,9 @@ fn a_browser_that_knows_no_address_yet_does_not_hold() {
 fn a_codec_that_changes_is_marked() {
     let again = |pt| {
         let rest = format!(
-            "2000 A INVITE 2 re sdp=4000 pt={pt}\n2050 B 200/INVITE 2 sdp=5000 pt={pt}\n2060 A ACK 2"
+            "2000 A INVITE 2 re sdp=4000 pt={pt}
+             2050 B 200/INVITE 2 sdp=5000 pt={pt}
+             2060 A ACK 2"
         );
         let call = call(&rest);
         (call.flags.codec_changed, call.codec.map(|codec| codec.payload_type))
