@@ -1,5 +1,6 @@
-//! Clocks that jump: a frame hours ahead or behind expires nobody's call, and a capture whose
-//! clock was set while it ran gives the same calls.
+//! Clocks that jump, and times in which nothing comes: a frame hours ahead or behind expires
+//! nobody's call, a capture whose clock was set while it ran gives the same calls, and a call
+//! that is given up in a gap ends where its media did.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 #[expect(dead_code, reason = "this file uses a part of it")]
@@ -9,7 +10,7 @@ use std::fs::File;
 use std::path::Path;
 
 use ringtap_testkit::pcap;
-use ringtap_testkit::traffic::{self, Memory, Plan};
+use ringtap_testkit::traffic::{self, FrameSink, Memory, Plan, Shares};
 use serde_json::Value;
 use support::{number, replay};
 
@@ -101,5 +102,31 @@ fn a_clock_set_back_or_ahead_on_the_way_keeps_the_calls() {
             let (said, _) = replay(&[&set], workers);
             assert_eq!(outcome(&said.well().records()), expected, "step {step} ns");
         }
+    }
+}
+
+/// A call without BYE ends with its last packet, whether its timeout came in a gap of the file or
+/// the file ended before.
+#[test]
+fn a_call_without_bye_ends_with_its_last_packet() {
+    let folder = tempfile::tempdir().unwrap();
+    let (brief, long) = (folder.path().join("brief.pcap"), folder.path().join("long.pcap"));
+    let shares = Shares { abandoned: 1.0, ..Plan::default().shares };
+    let plan =
+        Plan { calls: 1, concurrent: 1, talk_ms: 2700, rtcp_ms: 0, shares, ..Plan::default() };
+    let mut frames = Memory::default();
+    traffic::generate(&plan, &mut frames).unwrap();
+    write(&brief, &frames, |_| 0, |_| None);
+    let (last_ns, _) = frames.iter().last().unwrap();
+    frames.frame(last_ns + HOUR_NS as u64, &[0; 60]).unwrap();
+    write(&long, &frames, |_| 0, |_| None);
+    for (file, bye) in [(&brief, 1), (&long, 104)] {
+        let (said, _) = replay(&[file], 2);
+        let records = said.well().records();
+        let call = records.iter().find(|record| record["type"] == "call").unwrap();
+        let streams = call["streams"].as_array().unwrap();
+        let last = streams.iter().map(|stream| stream["last"].as_str().unwrap()).max().unwrap();
+        assert_eq!(call["callend"], last, "{call:#}");
+        assert_eq!(call["bye"], bye);
     }
 }

@@ -210,6 +210,7 @@ impl Streams {
     ) {
         let mut expired = std::mem::take(&mut self.expired);
         let idle_ns = self.options.idle_ns;
+        let swept_ns = std::mem::replace(&mut self.swept_clock_ns, now_clock_ns);
         for entry in self.table.entries() {
             let idle = entry.idle_ns(now_clock_ns);
             let limit = match entry.data.owner {
@@ -217,8 +218,11 @@ impl Streams {
                 Owner::Nobody if !entry.confirmed => PROBATION_NS,
                 Owner::Nobody => idle_ns,
                 Owner::Call { call, .. } => {
-                    if idle <= SWEEP_NS {
-                        alive(call, entry.stream.last_clock_ns());
+                    // However long ago the last sweep was: a file's gap may lie between. Live,
+                    // a packet can be taken a moment after its time.
+                    let last_ns = entry.stream.last_clock_ns();
+                    if last_ns >= swept_ns.saturating_sub(SWEEP_NS) {
+                        alive(call, last_ns);
                     }
                     u64::MAX
                 }

@@ -116,6 +116,7 @@ impl<P: Ports> Worker<P> {
     pub fn finish(&mut self) {
         let index = self.index();
         self.signalling.finish(END - 1, &mut self.parts.exchange);
+        self.sweep(END - 1, self.sweep_due_ns.saturating_sub(SWEEP_NS));
         self.parts.progress.media_done(index, END);
         self.wait_until(|progress| progress.media() >= END);
         self.shard_ticks();
@@ -225,6 +226,11 @@ impl<P: Ports> Worker<P> {
         self.give_up_pieces(clock_ns);
         self.signalling.expire(clock_ns, at, &mut self.parts.exchange);
         self.sweep_due_ns = clock_ns.saturating_add(SWEEP_NS);
+        self.sweep(at, clock_ns);
+    }
+
+    /// Ends silent streams, and tells shards which calls have media.
+    fn sweep(&mut self, at: u64, clock_ns: u64) {
         let mut alive: Vec<(CallInstance, u64)> = std::mem::take(&mut self.alive);
         let spool = self.parts.spool.as_mut();
         self.parts.streams.sweep(clock_ns, spool, |call, seen_ns| alive.push((call, seen_ns)));

@@ -94,6 +94,8 @@ pub struct Streams {
     pub(super) options: Options,
     pub(super) lone: Vec<Finished>,
     pub(super) expired: Vec<Id>,
+    /// When it was last told which calls have media.
+    pub(super) swept_clock_ns: u64,
 }
 
 /// An RTP packet on its way to its stream.
@@ -125,6 +127,7 @@ impl Streams {
             options,
             lone: Vec::new(),
             expired: Vec::new(),
+            swept_clock_ns: 0,
         }
     }
 
