@@ -111,6 +111,9 @@ pub struct ReplayArgs {
     /// Write the ledger as JSON to this file (`-`: standard error)
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
+    /// With JSON: the course of each stream over time, too
+    #[arg(long)]
+    pub intervals: bool,
     /// Print no records (only store them, or measure)
     #[arg(long)]
     pub quiet: bool,
@@ -233,6 +236,9 @@ pub struct CallArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// With JSON: the course of each stream over time, too
+    #[arg(long)]
+    pub intervals: bool,
 }
 
 /// `ringtap pcap`

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use ringtap_cdr::json::Detail;
 use ringtap_cdr::{Filter, Store};
 
 use crate::cli::{
@@ -125,7 +126,9 @@ fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
 fn call(args: &CallArgs) -> anyhow::Result<ExitCode> {
     let (config, mut store) = store(&args.store)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let found = query::call(store.as_mut(), &args.id, query_format(args.format), &mut out)?
+    let detail = Detail { intervals: args.intervals };
+    let format = query_format(args.format);
+    let found = query::call(store.as_mut(), &args.id, format, detail, &mut out)?
         || live::call(&config, args, &mut out)?;
     out.flush().context("cannot print")?;
     if !found {

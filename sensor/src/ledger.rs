@@ -163,6 +163,8 @@ pub enum Event {
     CallRecords,
     /// Records of streams without signalling.
     StreamRecords,
+    /// Records of voice quality reports made.
+    VqReports,
     /// Media endpoints that could not be told to the kernel's map.
     LearnedLost,
     /// Records lost because the writer could not keep up.
@@ -213,6 +215,7 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "streams",
     "call_records",
     "stream_records",
+    "vq_reports",
     "learned_lost",
     "records_lost",
     "ties_omitted",

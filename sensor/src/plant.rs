@@ -104,8 +104,13 @@ impl Stations {
             Exchange::mesh(count, RING_MAX, files).into_iter().zip(gatherers)
         {
             let shared = Arc::new(Published::default());
-            let recorder =
-                Recorder::new(config.id_sensor, options::side_tables(config), made.clone(), files);
+            let recorder = Recorder::new(
+                config.id_sensor,
+                config.realm,
+                options::side_tables(config),
+                made.clone(),
+                files,
+            );
             let calls = Calls::new(options::calls(config)).tied_by(options::match_headers(config));
             let spooling = gatherer.map(|g| Spooling::new(g, options::saving(config), seed));
             published.push(Arc::clone(&shared));

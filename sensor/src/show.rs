@@ -5,6 +5,7 @@
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+use ringtap_cdr::json::Detail;
 use ringtap_cdr::{Record, json};
 
 use crate::cli::Format;
@@ -15,10 +16,10 @@ use crate::writer::Show;
 const TABLE_ROWS_MAX: usize = 10_000;
 
 /// Standard output in one of the formats.
-pub fn open(format: Format) -> Box<dyn Show> {
+pub fn open(format: Format, detail: Detail) -> Box<dyn Show> {
     let out = Stdout { buffer: String::new() };
     match format {
-        Format::Json => Box::new(Json(out)),
+        Format::Json => Box::new(Json(out, detail)),
         Format::Csv => Box::new(Csv { out, head: false, streams: Vec::new() }),
         Format::Table => Box::new(Table { calls: Vec::new(), streams: Vec::new(), more: 0 }),
     }
@@ -41,11 +42,11 @@ impl Stdout {
     }
 }
 
-struct Json(Stdout);
+struct Json(Stdout, Detail);
 
 impl Show for Json {
     fn show(&mut self, record: &Record) -> io::Result<()> {
-        json::push_line(&mut self.0.buffer, record);
+        json::push_line_with(&mut self.0.buffer, record, self.1);
         self.0.flush_when_long()
     }
 
@@ -73,7 +74,8 @@ impl Show for Csv {
             Record::Stream(_) if self.streams.len() < TABLE_ROWS_MAX => {
                 self.streams.push(record.clone());
             }
-            Record::Stream(_) => {}
+            // Reports of endpoints have other columns: JSON has them.
+            Record::Stream(_) | Record::Vq(_) => {}
         }
         self.out.flush_when_long()
     }
@@ -106,6 +108,7 @@ impl Show for Table {
         match record {
             Record::Call(call) => self.calls.push((**call).clone()),
             Record::Stream(lone) => self.streams.push((**lone).clone()),
+            Record::Vq(_) => {}
         }
         Ok(())
     }

@@ -84,6 +84,7 @@ pub struct Worker<P> {
     respondent: Option<Respondent>,
     sweep_due_ns: u64,
     alive: Vec<(endpoints::CallInstance, u64)>,
+    instants_due_ns: u64,
 }
 
 /// A walked frame, and for RTP where its stream is looked for.
@@ -109,6 +110,7 @@ impl<P: Ports> Worker<P> {
             respondent: None,
             sweep_due_ns: 0,
             alive: Vec::new(),
+            instants_due_ns: 0,
         }
     }
 
@@ -189,7 +191,10 @@ impl<P: Ports> Worker<P> {
             Class::Sip if decoded.headers.proto == PROTO_TCP => self.sip_tcp(decoded),
             Class::Sip => self.sip(decoded),
             Class::Stun => Disposition::Stun,
-            Class::Dtls => Disposition::Dtls,
+            Class::Dtls => {
+                self.parts.streams.dtls(decoded.flow());
+                Disposition::Dtls
+            }
             Class::Other if decoded.is_piece() => self.piece(decoded),
             Class::Other => Disposition::NotVoip,
         }
@@ -234,6 +239,7 @@ impl<P: Ports> Worker<P> {
             header_len: usize::from(headers.payload) + view.payload_range().start,
             wire_len: frame.wire_len,
             link: frame.link.dlt(),
+            origin: frame.origin,
         };
         self.parts.streams.packet(&arrival, &mut self.tally, self.parts.spool.as_mut())
     }
@@ -272,6 +278,11 @@ impl<P: Ports> Worker<P> {
         let (exchange, spool) = (&mut parts.exchange, parts.spool.as_mut());
         self.signalling.segment(decoded, &kept(decoded), place, exchange, spool);
         Disposition::SipTcp
+    }
+
+    /// This worker's sockets dropped frames between two moments of its clock.
+    pub fn dropped(&mut self, from_ns: u64, until_ns: u64, frames: u64) {
+        self.parts.streams.instants.dropped(from_ns, until_ns, frames);
     }
 
     /// From now on this worker tells which endpoints calls announce and let go of.

@@ -85,6 +85,7 @@ fn order(made: &Made) -> (u64, u64, &str, u32) {
     match &made.record {
         Record::Call(call) => (made.at, call.calldate_us, call.callid.as_str(), 0),
         Record::Stream(lone) => (made.at, lone.stream.first_us, "", lone.stream.ssrc),
+        Record::Vq(report) => (made.at, report.ts_us, report.callid.as_str(), 0),
     }
 }
 
@@ -147,6 +148,7 @@ impl Writer {
                     self.meeting.join(call);
                 }
                 Record::Stream(lone) => lone.id = self.ids.next(lone.stream.first_us),
+                Record::Vq(report) => report.id = self.ids.next(report.ts_us),
             }
             if let Some(show) = &mut self.show {
                 note_error(error, show.show(record));

@@ -19,6 +19,7 @@ pub use parse::rtp::rtp;
 pub use parse::sdp::sdp;
 pub use parse::sip_message::sip_message;
 pub use parse::spool_read::spool_read;
+pub use parse::vq::vq;
 pub use state::call_machine::call_machine;
 pub use state::fragments::fragments;
 pub use state::media_stream::media_stream;
@@ -29,7 +30,7 @@ pub use state::tcp_stream::tcp_stream;
 pub type Check = fn(&[u8]);
 
 /// All checks by name. A corpus folder and a libFuzzer program bear the same name.
-pub const CHECKS: [(&str, Check); 13] = [
+pub const CHECKS: [(&str, Check); 14] = [
     ("walk", walk),
     ("link", link),
     ("rtp", rtp),
@@ -38,6 +39,7 @@ pub const CHECKS: [(&str, Check); 13] = [
     ("sdp", sdp),
     ("capture_file", capture_file),
     ("spool_read", spool_read),
+    ("vq", vq),
     ("sip_frame", sip_frame),
     ("fragments", fragments),
     ("tcp_stream", tcp_stream),

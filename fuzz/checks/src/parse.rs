@@ -7,3 +7,4 @@ pub mod rtp;
 pub mod sdp;
 pub mod sip_message;
 pub mod spool_read;
+pub mod vq;

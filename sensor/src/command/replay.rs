@@ -12,6 +12,7 @@ use crate::plant::options;
 use crate::plant::replay::{Replayed, replay as run};
 use crate::show;
 use crate::status::{Ledger, render};
+use ringtap_cdr::json::Detail;
 
 /// Workers where nobody says how many.
 const WORKERS_DEFAULT_MAX: usize = 4;
@@ -26,7 +27,7 @@ pub(super) fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = args.workers.map_or(cores.min(WORKERS_DEFAULT_MAX), usize::from);
     let store = args.store.as_deref().map(ringtap_cdr::open).transpose()?;
-    let show = (!args.quiet).then(|| show::open(args.format));
+    let show = (!args.quiet).then(|| show::open(args.format, Detail { intervals: args.intervals }));
     let done = run(&config, args.files, workers, store, show)?;
     for remark in &done.outcome.remarks {
         eprintln!("ringtap: {remark}");

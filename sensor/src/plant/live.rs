@@ -91,6 +91,8 @@ pub fn capture(
             stats: Arc::clone(shared),
             drain: Arc::clone(&drain),
             clock: LiveClock::new(),
+            lost: 0,
+            asked_ns: 0,
         };
         let guard = FailGuard(Arc::clone(&progress));
         let place = Place {
@@ -206,16 +208,17 @@ struct Station {
     stats: Stats,
     drain: Arc<AtomicBool>,
     clock: LiveClock,
+    /// Frames that its sockets had lost when they were asked last, and when that was.
+    lost: u64,
+    asked_ns: u64,
 }
 
 impl Station {
     fn run(mut self) {
         let mut asked = Instant::now();
         while !self.drain.load(Ordering::Acquire) {
-            let frames = self.round();
-            if (frames == 0 || asked.elapsed() >= 10 * STATS_EVERY)
-                && asked.elapsed() >= STATS_EVERY
-            {
+            self.round();
+            if asked.elapsed() >= STATS_EVERY {
                 self.share_stats();
                 asked = Instant::now();
             }
@@ -254,11 +257,20 @@ impl Station {
         frames
     }
 
+    /// Asks the sockets what they lost: for the ledger, and for the streams that miss packets.
     fn share_stats(&mut self) {
+        let mut lost = 0;
         let mut shared = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
         for (slot, source) in shared.iter_mut().zip(&mut self.sources) {
             *slot = source.stats();
+            lost += slot.lost();
         }
+        drop(shared);
+        let now_ns = self.clock.begin();
+        if lost > self.lost {
+            self.worker.dropped(self.asked_ns, now_ns, lost - self.lost);
+        }
+        (self.lost, self.asked_ns) = (lost, now_ns);
     }
 }
 

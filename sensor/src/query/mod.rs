@@ -2,6 +2,7 @@
 //!
 //! Records come from a store or from whoever has them; questions are the store's business.
 
+mod course;
 mod dialog;
 mod ladder;
 mod legs;
@@ -15,6 +16,7 @@ mod tests;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
+use ringtap_cdr::json::Detail;
 use ringtap_cdr::{CallRecord, Filter, Record, Store, StoreError, json};
 
 pub use legs::{grouped, with_legs};
@@ -73,6 +75,7 @@ pub fn call(
     store: &mut dyn Store,
     name: &str,
     format: Format,
+    detail: Detail,
     out: &mut dyn Write,
 ) -> Result<bool, QueryError> {
     let Some(call) = store.find(name)? else { return Ok(false) };
@@ -86,7 +89,7 @@ pub fn call(
         }
         Format::Json => {
             let mut line = String::new();
-            json::push_line(&mut line, &Record::Call(Box::new(call)));
+            json::push_line_with(&mut line, &Record::Call(Box::new(call)), detail);
             out.write_all(line.as_bytes())?;
         }
         Format::Csv => {

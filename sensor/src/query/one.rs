@@ -8,6 +8,7 @@ use ringtap_cdr::record::{DtmfKind, Party, Reason, Side};
 use ringtap_cdr::text::safe;
 use ringtap_cdr::{CallRecord, StreamRecord};
 
+use super::course;
 use super::dialog;
 use super::ladder::ladder;
 use super::list::{call_streams, score, seconds, socket, when};
@@ -52,6 +53,7 @@ fn described(call: &CallRecord, facts: String, drawn: &str) -> String {
         out.push_str(&call_streams(call));
         out.push_str(&quality(call));
     }
+    out.push_str(&course::reports(call));
     if !call.dtmf.is_empty() {
         out.push_str(&digits(call));
     }
@@ -109,6 +111,7 @@ fn facts(call: &CallRecord, running: bool) -> String {
     place.push(if call.tcp { "SIP over TCP".into() } else { "SIP over UDP".into() });
     place.push(format!("{} SIP messages", call.sip_messages));
     fact("seen", &place.join(", "));
+    fact("media", &course::marks(call));
     out
 }
 
@@ -198,6 +201,7 @@ fn quality(call: &CallRecord) -> String {
                 rtcp.avgrtd_ms.map(|ms| format!(", round trip {ms:.1} ms")).unwrap_or_default(),
             );
         }
+        out.push_str(&course::more(stream));
     }
     out
 }

@@ -124,7 +124,9 @@ fn what_a_store_tells_of_a_call_is_what_was_written() {
 fn one_call_in_full() {
     let (_dir, mut store) = store(1);
     let mut out = Vec::new();
-    assert!(super::call(store.as_mut(), "call-1", Format::Table, &mut out).unwrap());
+    assert!(
+        super::call(store.as_mut(), "call-1", Format::Table, Detail::default(), &mut out).unwrap()
+    );
     let text = String::from_utf8(out).unwrap();
     assert!(!text.contains(['\u{1b}', '\u{7}']));
     for line in [
@@ -143,9 +145,9 @@ fn one_call_in_full() {
     assert!(text.contains("caller to callee: lowest MOS 4.10; loss bursts 2 of 1;"), "{text}");
 
     let mut out = Vec::new();
-    assert!(super::call(store.as_mut(), "1", Format::Json, &mut out).unwrap());
+    assert!(super::call(store.as_mut(), "1", Format::Json, Detail::default(), &mut out).unwrap());
     assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1);
-    assert!(!super::call(store.as_mut(), "2", Format::Table, &mut out).unwrap());
+    assert!(!super::call(store.as_mut(), "2", Format::Table, Detail::default(), &mut out).unwrap());
 }
 
 #[test]

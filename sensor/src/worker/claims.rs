@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use ringtap_call::{Claim, Side};
 use ringtap_cdr::StreamRecord;
-use ringtap_media::{Id, PayloadInfo, Stream};
+use ringtap_media::{Entry, Id, PayloadInfo, Stream, StreamReport};
 use smallvec::SmallVec;
 
 use super::endpoints::{CallInstance, Endpoint, endpoint};
 use super::pace::SWEEP_NS;
 use super::record::streams_so_far;
 use super::spooling::Spooling;
-use super::streams::{EARLY_MEDIA_NS, ENDED_NS, Finished, Owner, REPORTS_MAX, Streams};
+use super::streams::blame::{Blame, Instants, SETTLED_NS};
+use super::streams::{EARLY_MEDIA_NS, ENDED_NS, Finished, Held, Owner, REPORTS_MAX, Streams};
 use crate::ledger::{Disposition, Event, Tally};
 
 /// A stream without three consistent packets is forgotten after this time.
@@ -29,6 +30,29 @@ fn explain(stream: &mut Stream, claim: &Claim) {
 
 fn instance(claim: &Claim) -> CallInstance {
     (claim.call, claim.instance)
+}
+
+/// What a report takes with it.
+fn finished(
+    entry: &mut Entry<Held>,
+    sender: Option<Side>,
+    report: StreamReport,
+    instants: &Instants,
+) -> Finished {
+    let held = &mut entry.data;
+    let blame = held.suspicion.as_deref_mut().map(|suspicion| {
+        suspicion.judge(report.last_clock_ns, &entry.stream, held.origin, instants);
+        suspicion.take()
+    });
+    Finished {
+        flow: entry.key.flow,
+        sender,
+        session: held.session,
+        report,
+        blame: blame.unwrap_or_default(),
+        dtls: held.dtls,
+        shared: held.shared,
+    }
 }
 
 impl Streams {
@@ -63,6 +87,11 @@ impl Streams {
         let new = !owned.endpoints.contains(&at);
         if new {
             owned.endpoints.push(at);
+        }
+        if let Some(rtcp) = claim.rtcp.map(endpoint)
+            && self.endpoints.claim_rtcp(rtcp, at)
+        {
+            owned.rtcp.push(rtcp);
         }
         for id in self.endpoints.streams_at(&at) {
             let by_destination = self
@@ -151,9 +180,7 @@ impl Streams {
         if !exact {
             tally.note(Event::InexactSplits);
         }
-        let (flow, session) = (entry.key.flow, entry.data.session);
-        let shared = entry.data.shared;
-        (report.received > 0).then_some(Finished { flow, sender, session, report, shared })
+        (report.received > 0).then(|| finished(entry, sender, report, &self.instants))
     }
 
     /// A call has ended: its reports leave, its streams and endpoints are free again.
@@ -162,7 +189,10 @@ impl Streams {
         for at in &owned.endpoints {
             self.endpoints.release(at, call);
         }
-        let mut finished = owned.done;
+        for at in &owned.rtcp {
+            self.endpoints.release_rtcp(at);
+        }
+        let mut reports = owned.done;
         let mut spool = spool;
         for id in owned.live {
             let Some(entry) = self.table.get_mut(id) else { continue };
@@ -173,16 +203,14 @@ impl Streams {
             if let Some(spool) = spool.as_deref_mut() {
                 spool.flush(&mut entry.data.slot);
             }
-            let (flow, session) = (entry.key.flow, entry.data.session);
             let report = entry.stream.report();
             // Where nothing came since the stream was cut, it is none of this call.
             if report.received > 0 {
-                let shared = entry.data.shared;
-                finished.push(Finished { flow, sender: Some(sender), session, report, shared });
+                reports.push(finished(entry, Some(sender), report, &self.instants));
             }
             entry.data.owner = Owner::Ended;
         }
-        finished
+        reports
     }
 
     /// The streams of a call that runs, as they are now.
@@ -194,7 +222,9 @@ impl Streams {
             let report = (owner == call).then(|| entry.stream.report())?;
             let (flow, session) = (entry.key.flow, entry.data.session);
             let shared = entry.data.shared;
-            let finished = Finished { flow, sender: Some(sender), session, report, shared };
+            let (blame, dtls) = (Blame::default(), entry.data.dtls);
+            let sender = Some(sender);
+            let finished = Finished { flow, sender, session, report, shared, blame, dtls };
             (finished.report.received > 0).then_some(finished)
         });
         streams_so_far(owned.done.iter().cloned().chain(live).collect())
@@ -211,8 +241,16 @@ impl Streams {
         let mut expired = std::mem::take(&mut self.expired);
         let idle_ns = self.options.idle_ns;
         let swept_ns = std::mem::replace(&mut self.swept_clock_ns, now_clock_ns);
+        let mut due = Vec::new();
+        self.instants.begin_count();
         for entry in self.table.entries() {
             let idle = entry.idle_ns(now_clock_ns);
+            if entry.confirmed && idle <= SWEEP_NS {
+                self.instants.count(entry.data.origin);
+            }
+            if entry.data.suspicion.as_ref().is_some_and(|s| s.is_due(now_clock_ns)) {
+                due.push(entry.id());
+            }
             let limit = match entry.data.owner {
                 Owner::Ended => ENDED_NS,
                 Owner::Nobody if !entry.confirmed => PROBATION_NS,
@@ -229,6 +267,15 @@ impl Streams {
             };
             if idle >= limit {
                 expired.push(entry.id());
+            }
+        }
+        self.instants.counted();
+        for id in due {
+            let Some(entry) = self.table.get_mut(id) else { continue };
+            let (stream, origin) = (&entry.stream, entry.data.origin);
+            if let Some(suspicion) = &mut entry.data.suspicion {
+                let until_ns = now_clock_ns.saturating_sub(SETTLED_NS);
+                suspicion.judge(until_ns, stream, origin, &self.instants);
             }
         }
         let mut spool = spool;
@@ -269,8 +316,7 @@ impl Streams {
         }
         if confirmed && entry.data.owner == Owner::Nobody {
             let report = entry.stream.report();
-            let session = entry.data.session;
-            self.lone.push(Finished { flow, sender: None, session, report, shared: false });
+            self.lone.push(finished(&mut entry, None, report, &self.instants));
         }
     }
 }

@@ -47,12 +47,17 @@ struct Place {
 #[derive(Debug)]
 pub struct Endpoints {
     places: HashMap<Endpoint, Place, FixedState>,
+    /// Endpoints of RTCP that `a=rtcp` has put elsewhere than one port above, with their media's.
+    rtcp: HashMap<Endpoint, Endpoint, FixedState>,
 }
 
 impl Endpoints {
     /// No endpoints yet. `seed` guards the table against chosen collisions.
     pub fn new(seed: u64) -> Self {
-        Self { places: HashMap::with_hasher(FixedState::with_seed(seed)) }
+        Self {
+            places: HashMap::with_hasher(FixedState::with_seed(seed)),
+            rtcp: HashMap::with_hasher(FixedState::with_seed(seed)),
+        }
     }
 
     /// Sets the newest claim of an endpoint. False: there is no room for it.
@@ -62,6 +67,23 @@ impl Endpoints {
         }
         self.places.entry(at).or_default().claim = Some(Arc::clone(claim));
         true
+    }
+
+    /// RTCP of the media at `media` comes to `at`. False: there is no room, or nothing to learn.
+    pub fn claim_rtcp(&mut self, at: Endpoint, media: Endpoint) -> bool {
+        let usual = at.0 == media.0 && at.1.checked_sub(1) == Some(media.1);
+        let full = self.rtcp.len() >= ENDPOINTS_MAX && !self.rtcp.contains_key(&at);
+        !usual && !full && self.rtcp.insert(at, media) != Some(media)
+    }
+
+    /// The media whose RTCP comes to `at`, where `a=rtcp` has said so.
+    pub fn media_of(&self, at: &Endpoint) -> Option<Endpoint> {
+        self.rtcp.get(at).copied()
+    }
+
+    /// Forgets where RTCP comes.
+    pub fn release_rtcp(&mut self, at: &Endpoint) {
+        self.rtcp.remove(at);
     }
 
     /// The claim of an endpoint.

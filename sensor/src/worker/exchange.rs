@@ -17,6 +17,7 @@ use ringtap_wire::flow::FlowKey;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::streams::Finished;
+use super::streams::blame::Told;
 
 /// Notes one ring holds.
 pub const RING_MAX: usize = 4096;
@@ -40,6 +41,8 @@ pub enum Note {
     Rtcp(Box<RtcpNote>),
     /// To a media worker: an endpoint belongs to a call from now on.
     Claim(Arc<Claim>),
+    /// To a media worker: when streams of this one lost packets.
+    Instants { worker: u16, told: Arc<Told> },
     /// To a media worker: report and let go of the call's streams.
     Close { call: CallKey, instance: u64, shard: u16 },
 }
@@ -289,7 +292,9 @@ impl Exchange {
             // Only SIP may be given up: the other notes are answers that somebody waits for.
             Note::Sip(_) if !self.patient && self.to_shard.len() >= WAITING_MAX => self.lost += 1,
             Note::Streams(_) | Note::Media { .. } | Note::Sip(_) => self.to_shard.push(stamped),
-            Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } => self.to_media.push(stamped),
+            Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } | Note::Instants { .. } => {
+                self.to_media.push(stamped);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! [`PATIENCE_NS`]; claims work at once.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use ringtap_capture::Frame;
 use ringtap_common::classify::Ports;
@@ -25,6 +26,9 @@ const PATIENCE_NS: u64 = 300_000_000;
 
 /// How often streams are looked over for those that have ended.
 pub(super) const SWEEP_NS: u64 = 1_000_000_000;
+
+/// How often workers tell each other when their streams lost packets.
+const INSTANTS_NS: u64 = 100_000_000;
 
 /// The place after all frames; a few positions follow it for the last steps.
 const END: u64 = u64::MAX - 8;
@@ -115,6 +119,7 @@ impl<P: Ports> Worker<P> {
     /// the same time.
     pub fn finish(&mut self) {
         let index = self.index();
+        self.tell_instants(END - 1);
         self.signalling.finish(END - 1, &mut self.parts.exchange);
         self.sweep(END - 1, self.sweep_due_ns.saturating_sub(SWEEP_NS));
         self.parts.progress.media_done(index, END);
@@ -178,6 +183,7 @@ impl<P: Ports> Worker<P> {
                         teller.learn(&claim);
                     }
                 }
+                Note::Instants { worker, told } => parts.streams.instants.hear(worker, &told),
                 Note::Rtcp(rtcp) => {
                     parts.streams.rtcp(&rtcp.flow, &rtcp.bytes, rtcp.clock_ns);
                 }
@@ -220,6 +226,10 @@ impl<P: Ports> Worker<P> {
         if let Some(spool) = &mut self.parts.spool {
             spool.tick(clock_ns);
         }
+        if clock_ns >= self.instants_due_ns {
+            self.instants_due_ns = clock_ns.saturating_add(INSTANTS_NS);
+            self.tell_instants(at);
+        }
         if clock_ns < self.sweep_due_ns {
             return;
         }
@@ -241,6 +251,14 @@ impl<P: Ports> Worker<P> {
         }
         self.alive = alive;
         self.lone(at);
+    }
+
+    /// Tells all workers when streams of this one lost packets.
+    fn tell_instants(&mut self, at: u64) {
+        let Some(told) = self.parts.streams.instants.tell() else { return };
+        let (worker, told) = (self.parts.exchange.worker(), Arc::new(told));
+        let note = || Note::Instants { worker, told: Arc::clone(&told) };
+        self.parts.exchange.broadcast((at, u64::MAX), note);
     }
 
     /// Fragments whose other parts never came are lost.

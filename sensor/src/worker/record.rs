@@ -3,22 +3,20 @@
 //! Only names and units change here; every figure comes from `call` and `media`.
 
 pub mod dialog;
-
-use std::net::SocketAddr;
+mod media;
+mod vq;
 
 use compact_str::CompactString;
 use crossbeam::channel::{Sender, TrySendError};
-use ringtap_call::{CallSummary, Cause, Claim, Moment, Party, Side};
+use ringtap_call::{CallKey, CallSummary, Cause, Meta, Moment, Party, Side};
 use ringtap_cdr::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Reason, Step};
-use ringtap_cdr::stream::{Mos, Rtcp, StreamRecord, Ttl};
-use ringtap_cdr::{Asserted, Record, record};
-use ringtap_media::rtcp::RtcpReport;
-use ringtap_media::{Kind, StreamReport};
+use ringtap_cdr::stream::StreamRecord;
+use ringtap_cdr::{Asserted, Record, VqReport, record};
 
-use super::endpoints::{endpoint, socket_addr};
 use super::streams::Finished;
 use crate::ledger::{Event, Tally};
 use crate::writer::Made;
+use media::{Trips, ends, marks, stream};
 
 /// Digits that one record keeps at most.
 const DTMF_MAX: usize = 1000;
@@ -28,15 +26,22 @@ const DTMF_MAX: usize = 1000;
 pub struct Recorder {
     id_sensor: u16,
     kept: dialog::Kept,
+    realm: u32,
     writer: Sender<Made>,
     patient: bool,
 }
 
 impl Recorder {
-    /// Records of `id_sensor` for `writer`. A patient one (files) waits for the writer; another
-    /// (live) counts what finds no room.
-    pub fn new(id_sensor: u16, kept: dialog::Kept, writer: Sender<Made>, patient: bool) -> Self {
-        Self { id_sensor, kept, writer, patient }
+    /// Records of `id_sensor` and `realm` for `writer`. A patient one (files) waits for the writer;
+    /// another (live) counts what finds no room.
+    pub fn new(
+        id_sensor: u16,
+        realm: u32,
+        kept: dialog::Kept,
+        writer: Sender<Made>,
+        patient: bool,
+    ) -> Self {
+        Self { id_sensor, realm, kept, writer, patient }
     }
 
     /// Sends a record on.
@@ -52,15 +57,23 @@ impl Recorder {
 
     /// The record of a stream that no call claimed.
     pub fn lone(&self, finished: &Finished) -> LoneStream {
-        let stream = stream(finished, None);
+        let stream = stream(finished, None, &Trips::default());
         LoneStream { id: 0, id_sensor: self.id_sensor, stream }
+    }
+
+    /// The record of what an endpoint says of a call.
+    pub fn vq(&self, meta: &Meta, report: &ringtap_sip::vq::Report<'_>) -> VqReport {
+        let call_key = CallKey::of(u64::from(self.realm), report.call_id.as_bytes()).0;
+        vq::record(self.id_sensor, call_key, meta, report)
     }
 
     /// The record of a call and its streams.
     pub fn call(&self, call: &CallSummary, mut finished: Vec<Finished>) -> CallRecord {
         finished.sort_by_key(|f| (f.report.first_clock_ns, f.flow, f.report.ssrc));
-        let finished = join_pieces(finished);
-        let streams = finished.iter().map(|f| stream(f, Some(call))).collect();
+        let mut finished = join_pieces(finished);
+        let trips = media::rate(&mut finished);
+        let streams =
+            finished.iter().zip(&trips).map(|(f, trips)| stream(f, Some(call), trips)).collect();
         CallRecord {
             id_sensor: self.id_sensor,
             call_key: call.call.0,
@@ -96,6 +109,7 @@ impl Recorder {
             },
             match_header: call.ties.match_header.clone(),
             legs: legs(call),
+            media_marks: marks(call, &finished),
             streams,
             dtmf: digits(call, &finished),
             ladder: ladder(call),
@@ -124,7 +138,9 @@ fn legs(call: &CallSummary) -> record::Legs {
 /// The records of streams that a worker has of a call that runs.
 pub(super) fn streams_so_far(mut finished: Vec<Finished>) -> Vec<StreamRecord> {
     finished.sort_by_key(|f| (f.report.first_clock_ns, f.flow, f.report.ssrc));
-    join_pieces(finished).iter().map(|f| stream(f, None)).collect()
+    let mut finished = join_pieces(finished);
+    let trips = media::rate(&mut finished);
+    finished.iter().zip(&trips).map(|(f, trips)| stream(f, None, trips)).collect()
 }
 
 /// Pieces of one stream that followed each other in this call are one stream.
@@ -138,6 +154,8 @@ fn join_pieces(finished: Vec<Finished>) -> Vec<Finished> {
             Some(before) => {
                 before.report.merge(&piece.report);
                 before.shared |= piece.shared;
+                before.blame.merge(piece.blame);
+                before.dtls |= piece.dtls;
             }
             None => joined.push(piece),
         }
@@ -226,86 +244,4 @@ fn digits(call: &CallSummary, finished: &[Finished]) -> Vec<Dtmf> {
         .collect();
     digits.sort_by_key(|digit| digit.firsttime_us);
     digits
-}
-
-fn ends(finished: &Finished) -> [SocketAddr; 2] {
-    let flow = &finished.flow;
-    [socket_addr((flow.src, flow.sport)), socket_addr((flow.dst, flow.dport))]
-}
-
-/// The description that announced where this stream goes.
-fn claim_of<'a>(call: &'a CallSummary, finished: &Finished) -> Option<&'a Claim> {
-    let to = (finished.flow.dst, finished.flow.dport);
-    call.claims.iter().rev().find(|claim| endpoint(claim.endpoint) == to)
-}
-
-fn stream(finished: &Finished, call: Option<&CallSummary>) -> StreamRecord {
-    let report = &finished.report;
-    let [src, dst] = ends(finished);
-    let claim = call.and_then(|call| claim_of(call, finished));
-    StreamRecord {
-        src,
-        dst,
-        side: finished.sender.map(side),
-        ssrc: report.ssrc,
-        payload: payload(report),
-        codec: CompactString::const_new(report.codec.name()),
-        clock_rate: report.clock_rate,
-        clock_inferred: report.clock_inferred,
-        first_us: report.first_ts_ns / 1000,
-        last_us: report.last_ts_ns / 1000,
-        received: report.received,
-        lost: report.lost,
-        reordered: report.reordered,
-        duplicate: report.duplicate,
-        jitter_ms_avg: report.jitter_ms_avg,
-        jitter_ms_max: report.jitter_ms_max,
-        sl: report.sl,
-        d: report.d,
-        mos: mos(report),
-        rtcp: rtcp(&report.rtcp, report.clock_rate),
-        sdp_ptime_ms: claim.map(|c| c.ptime_ms).filter(|ms| *ms > 0),
-        rtp_ptime_ms: (report.ptime_ms > 0).then_some(report.ptime_ms),
-        ttl: Some(Ttl { min: report.ttl_min, max: report.ttl_max, avg: report.ttl_avg }),
-        srtp: claim.is_some_and(|c| c.secure),
-        codec_change: false,
-        multi_call: finished.shared,
-        exact: report.exact,
-        spool_key: finished.session,
-    }
-}
-
-/// The schema's payload number: the RTP payload type, or 10000 for video.
-fn payload(report: &StreamReport) -> u16 {
-    const VIDEO: u16 = 10_000;
-    if report.codec.kind() == Kind::Video { VIDEO } else { u16::from(report.payload_type) }
-}
-
-fn mos(report: &StreamReport) -> Mos {
-    Mos {
-        f1: report.mos_f1,
-        f2: report.mos_f2,
-        adapt: report.mos_adapt,
-        f1_min: report.mos_f1_min,
-        f2_min: report.mos_f2_min,
-        adapt_min: report.mos_adapt_min,
-        min: report.mos_min,
-    }
-}
-
-fn rtcp(report: &RtcpReport, clock_rate: u32) -> Option<Rtcp> {
-    if report.blocks == 0 {
-        return None;
-    }
-    let trips = (report.round_trips > 0).then(|| report.round_trip_max_us as f32 / 1000.0);
-    Some(Rtcp {
-        loss: report.lost,
-        maxfr: u16::from(report.fraction_max),
-        avgfr: report.fraction_mean().unwrap_or_default() * 256.0,
-        maxjitter_ms: report.jitter_max_ms(clock_rate).unwrap_or_default(),
-        avgjitter_ms: report.jitter_mean_ms(clock_rate).unwrap_or_default(),
-        maxrtd_ms: trips,
-        avgrtd_ms: report.round_trip_mean_ms(),
-        fraclost_pktcount: 0,
-    })
 }

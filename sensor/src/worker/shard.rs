@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ringtap_call::{CallSummary, Calls, Event as CallEvent, Live, Place};
 use ringtap_cdr::{CallRecord, Record};
-use ringtap_sip::Message;
+use ringtap_sip::{Message, Method};
 
 use super::endpoints::CallInstance;
 use super::exchange::{Exchange, Note, SipNote, StreamsOf};
@@ -79,13 +79,13 @@ impl Shard {
             tally.note_many(Event::SipLate, u64::from(late));
             match stamped.note {
                 Note::Sip(sip) => {
-                    self.message(&sip, tally);
+                    self.message(stamped.at, &sip, tally);
                     self.act((stamped.at, stamped.order), exchange);
                 }
                 Note::Streams(streams) => self.join(stamped.at, *streams, tally),
                 Note::Media { call, clock_ns } => self.calls.saw_media(call, clock_ns),
                 // These go to the other waiting room.
-                Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } => {}
+                Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } | Note::Instants { .. } => {}
             }
         }
         self.handled = self.handled.max(until);
@@ -110,11 +110,25 @@ impl Shard {
         self.closing.len()
     }
 
-    fn message(&mut self, sip: &SipNote, tally: &mut Tally) {
+    /// A report of an endpoint about a call, which may live in any shard: it is a record of its
+    /// own, and the store finds it by the Call-ID that it names.
+    fn voice_quality(&self, at: u64, sip: &SipNote, message: &Message<'_>, tally: &mut Tally) {
+        if !matches!(message.method(), Some(Method::Publish | Method::Notify)) {
+            return;
+        }
+        if let Some(report) = message.voice_quality() {
+            tally.note(Event::VqReports);
+            let record = self.recorder.vq(&sip.meta, &report);
+            self.recorder.emit(at, Record::Vq(Box::new(record)), tally);
+        }
+    }
+
+    fn message(&mut self, at: u64, sip: &SipNote, tally: &mut Tally) {
         tally.note(Event::SipMessages);
         // The worker that took the frame has parsed it once: this is the same text.
         if let Ok(message) = Message::parse(&sip.bytes) {
             tally.note_many(Event::SipMalformed, u64::from(message.malformed().is_some()));
+            self.voice_quality(at, sip, &message, tally);
             self.calls.handle(&sip.meta, &message, &mut self.events);
         }
     }

@@ -5,13 +5,17 @@
 //! (symmetric RTP, NAT). A claim that takes a stream from another call cuts it, at a natural edge
 //! if there is one.
 
+pub mod blame;
+
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ringtap_call::Side;
-use ringtap_media::{Entry, Id, Key, Packet, Step, StreamReport, Table};
+use ringtap_media::{Entry, Id, Key, Packet, Pushed, Step, StreamReport, Table};
 use ringtap_spool::Slot;
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::rtcp;
+
+use blame::{Blame, Instants, Suspicion};
 
 use super::endpoints::{CallInstance, Endpoint, Endpoints};
 use super::spooling::{Spooling, session_key};
@@ -25,6 +29,9 @@ pub(super) const ENDED_NS: u64 = 10_000_000_000;
 
 /// Stream reports that one call keeps at most.
 pub(super) const REPORTS_MAX: usize = 1000;
+
+/// DTLS flows that are remembered, twice: the older half is forgotten when this many are new.
+const DTLS_MAX: usize = 1 << 15;
 
 /// Limits and timeouts of the media side.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +67,12 @@ pub struct Held {
     pub(super) after_end: u32,
     /// Two open calls announced its endpoint.
     pub(super) shared: bool,
+    /// The interface it came from.
+    pub(super) origin: u16,
+    /// DTLS was seen on its flow.
+    pub(super) dtls: bool,
+    /// Its gaps, and whose they were; most streams have none.
+    pub(super) suspicion: Option<Box<Suspicion>>,
 }
 
 /// A stream's report with all that a record needs to know beside it.
@@ -75,6 +88,10 @@ pub struct Finished {
     pub report: StreamReport,
     /// Another call that was open announced the same endpoint.
     pub shared: bool,
+    /// What of its loss is not the network's.
+    pub blame: Blame,
+    /// DTLS was seen on its flow.
+    pub dtls: bool,
 }
 
 /// What one call has here.
@@ -83,6 +100,7 @@ pub(super) struct Owned {
     pub(super) live: Vec<Id>,
     pub(super) done: Vec<Finished>,
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) rtcp: Vec<Endpoint>,
 }
 
 /// The media side of one worker.
@@ -96,6 +114,8 @@ pub struct Streams {
     pub(super) expired: Vec<Id>,
     /// When it was last told which calls have media.
     pub(super) swept_clock_ns: u64,
+    pub(super) instants: Instants,
+    dtls: [HashSet<FlowKey, FixedState>; 2],
 }
 
 /// An RTP packet on its way to its stream.
@@ -115,6 +135,8 @@ pub struct Arrival<'a> {
     pub wire_len: u32,
     /// LINKTYPE of the frame.
     pub link: u16,
+    /// Its interface.
+    pub origin: u16,
 }
 
 impl Streams {
@@ -128,6 +150,8 @@ impl Streams {
             lone: Vec::new(),
             expired: Vec::new(),
             swept_clock_ns: 0,
+            instants: Instants::default(),
+            dtls: [0, 1].map(|_| HashSet::with_hasher(FixedState::with_seed(options.seed))),
         }
     }
 
@@ -172,7 +196,11 @@ impl Streams {
                 held.after_end = held.after_end.saturating_add(1);
                 Disposition::RtpAfterEnd
             }
-            Step::Stream(_) => Disposition::Rtp,
+            Step::Stream(Pushed::Continues) => Disposition::Rtp,
+            Step::Stream(_) => {
+                self.suspect(id);
+                Disposition::Rtp
+            }
             Step::Confirmed => self.confirm(id, tally),
             Step::Probation | Step::Restarted(_) => Disposition::RtpUnconfirmed,
         }
@@ -181,12 +209,17 @@ impl Streams {
     #[cold]
     fn begin(&mut self, arrival: &Arrival<'_>, spool: Option<&mut Spooling>) -> Disposition {
         let session = session_key(&arrival.key.flow);
+        let flow = &arrival.key.flow;
+        let seen = |flow: &FlowKey| self.dtls.iter().any(|flows| flows.contains(flow));
         let mut held = Held {
             owner: Owner::Nobody,
             slot: Slot::default(),
             session,
             after_end: 0,
             shared: false,
+            origin: arrival.origin,
+            dtls: seen(flow) || seen(&flow.reversed()),
+            suspicion: None,
         };
         if let Some(spool) = spool {
             spool.media(&mut held.slot, session, arrival);
@@ -195,6 +228,27 @@ impl Streams {
             Ok(_) => Disposition::RtpUnconfirmed,
             Err(_) => Disposition::RtpTableFull,
         }
+    }
+
+    /// A packet has not simply followed the one before: perhaps some are missing.
+    #[cold]
+    fn suspect(&mut self, id: Id) {
+        let Some(entry) = self.table.get_mut(id) else { return };
+        let Some(hole) = entry.stream.take_hole() else { return };
+        let origin = entry.data.origin;
+        self.instants.note(origin, hole.clock_ns);
+        let suspicion = entry.data.suspicion.get_or_insert_default();
+        suspicion.push(hole, &entry.stream, origin, &self.instants);
+    }
+
+    /// DTLS on a flow: the media that follows on it is encrypted.
+    pub fn dtls(&mut self, flow: FlowKey) {
+        let [young, old] = &mut self.dtls;
+        if young.len() >= DTLS_MAX {
+            std::mem::swap(young, old);
+            young.clear();
+        }
+        young.insert(flow);
     }
 
     /// An RTCP packet: its reports go to the streams they speak of. False: some of these are not
@@ -213,7 +267,24 @@ impl Streams {
                 rtcp::Packet::Receiver(report) => {
                     all &= self.blocks(flow, report.blocks(), clock_ns);
                 }
-                _ => {}
+                rtcp::Packet::Extended(report) => {
+                    for block in report.blocks() {
+                        let rtcp::xr::Block::Voip(metrics) = block else { continue };
+                        match self.of_rtcp(&flow.reversed(), metrics.ssrc) {
+                            Some(entry) => entry.stream.push_voip_metrics(&metrics),
+                            None => all = false,
+                        }
+                    }
+                }
+                rtcp::Packet::Bye(bye) => {
+                    for ssrc in bye.sources() {
+                        match self.of_rtcp(flow, ssrc) {
+                            Some(entry) => entry.stream.push_bye(),
+                            None => all = false,
+                        }
+                    }
+                }
+                rtcp::Packet::Sdes(_) | rtcp::Packet::App(_) | rtcp::Packet::Other(..) => {}
             }
         }
         all
@@ -242,10 +313,16 @@ impl Streams {
         all
     }
 
-    /// The stream of a source on the RTP flow of an RTCP flow: one port below, or the same.
+    /// The stream of a source on the RTP flow of an RTCP flow: where `a=rtcp` says so, one port
+    /// below, or the same.
     fn of_rtcp(&mut self, flow: &FlowKey, ssrc: u32) -> Option<&mut Entry<Held>> {
-        let below = |port: u16| port.saturating_sub(1);
-        let rtp = FlowKey { sport: below(flow.sport), dport: below(flow.dport), ..*flow };
+        let media = |at: Endpoint| {
+            let named = self.endpoints.media_of(&at);
+            named.unwrap_or((at.0, at.1.saturating_sub(1)))
+        };
+        let (src, sport) = media((flow.src, flow.sport));
+        let (dst, dport) = media((flow.dst, flow.dport));
+        let rtp = FlowKey { src, dst, sport, dport };
         let find = |flow| {
             let key = Key { flow, ssrc };
             self.table.find(self.table.hash_of(&key), &key)

@@ -54,6 +54,7 @@ impl Bench {
                     ringtap_call::Calls::new(options::calls(&config)),
                     Recorder::new(
                         1,
+                        0,
                         options::side_tables(&Config::default()),
                         made.clone(),
                         patient,
@@ -104,6 +105,7 @@ impl Bench {
         let call = |record| match record {
             Record::Call(call) => *call,
             Record::Stream(stream) => panic!("no call: {stream:?}"),
+            Record::Vq(report) => panic!("no call: {report:?}"),
         };
         self.made().into_iter().map(call).collect()
     }
@@ -192,6 +194,7 @@ fn rtp_before_its_sdp_is_the_calls_and_older_rtp_is_not() {
         let received = |record: &Record| match record {
             Record::Call(call) => call.streams.iter().map(|s| s.received).sum::<u64>(),
             Record::Stream(lone) => lone.stream.received,
+            Record::Vq(_) => 0,
         };
         assert_eq!(made.len(), streams, "{made:#?}");
         let all: u64 = made.iter().map(received).sum();
@@ -324,4 +327,30 @@ fn a_record_says_what_the_signalling_said() {
     let told: Vec<_> =
         tables.history.iter().map(|told| (told.since_us, told.text.as_str())).collect();
     assert_eq!((told, tables.responses.len()), (vec![(5_000_000, "BYE")], 0));
+}
+
+#[test]
+fn what_is_missing_while_the_sockets_dropped_is_the_sensors() {
+    let mut bench = Bench::files();
+    bench.tick(START, &[invite(1), ok(1)]);
+    for n in 10..300 {
+        let at = START + u64::from(n) * 20 * MS;
+        // Packets 100 to 104 and 200 are missing; the sockets dropped 40 frames around the first.
+        let frames: &[Vec<u8>] =
+            if (100..105).contains(&n) || n == 200 { &[] } else { &[rtp(n, 7)] };
+        bench.tick(at, frames);
+        if n == 110 {
+            let ago = |packets: u64| at - packets * 20 * MS;
+            bench.workers[0].dropped(ago(12), ago(7), 40);
+        }
+    }
+    bench.workers[0].finish();
+    let call = &bench.calls()[0];
+    let stream = &call.streams[0];
+    let quality = &stream.quality;
+    assert_eq!((stream.lost, quality.lost_sensor, quality.lost_mirror), (6, 5, 0));
+    assert_eq!(quality.lost_network(stream.lost), 1);
+    let [evidence] = quality.evidence[..] else { panic!("{quality:?}") };
+    assert_eq!((evidence.lost, evidence.seen), (5, 40));
+    assert_eq!(evidence.ts_us, (START + 105 * 20 * MS) / 1000);
 }

@@ -28,7 +28,7 @@ const PARSER_S: u64 = 120;
 const MACHINE_S: u64 = 600;
 
 /// Every target, and its time unless another is asked for.
-const TARGETS: [(&str, u64); 13] = [
+const TARGETS: [(&str, u64); 14] = [
     ("walk", PARSER_S),
     ("link", PARSER_S),
     ("rtp", PARSER_S),
@@ -37,6 +37,7 @@ const TARGETS: [(&str, u64); 13] = [
     ("sdp", PARSER_S),
     ("capture_file", PARSER_S),
     ("spool_read", PARSER_S),
+    ("vq", PARSER_S),
     ("sip_frame", MACHINE_S),
     ("fragments", MACHINE_S),
     ("tcp_stream", MACHINE_S),

@@ -40,6 +40,8 @@ fn parts(message: &Message<'_>) {
     for part in message.parts() {
         assert!(part.content_type.len() <= length && part.content.len() <= message.body().len());
     }
+    let report = message.voice_quality();
+    assert!(report.is_none_or(|report| report.call_id.as_bytes().len() <= length));
     if let Some(description) = message.sdp() {
         sdp::read(&description);
     }

@@ -1,9 +1,12 @@
 //! Records for the tests.
 
 use crate::asserted::Asserted;
+use crate::marks::MediaMarks;
+use crate::quality::{Cause, Encryption, Evidence, Interval, Quality, Xr};
 use crate::record::dialog::{Branch, Dialog, Timer, Transfer};
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
+use crate::vq::{VqMetrics, VqReport};
 
 /// 2026-11-22T21:17:18.123456Z.
 pub(crate) const CALLDATE_US: u64 = 1_795_382_238_123_456;
@@ -33,6 +36,7 @@ fn stream() -> StreamRecord {
         ttl: Some(Ttl { min: 62, max: 64, avg: 63.5 }),
         exact: false,
         spool_key: u64::MAX - 1,
+        quality: quality(),
         ..StreamRecord::default()
     }
 }
@@ -87,6 +91,31 @@ fn dialog() -> Dialog {
     }
 }
 
+fn quality() -> Quality {
+    let interval = Interval { received: 50, mos_mult100: [441, 0, 0], ..Interval::default() };
+    let seen = Evidence { ts_us: CALLDATE_US, lost: 1, cause: Cause::Mirror, seen: 12, of: 20 };
+    Quality {
+        lost_mirror: 1,
+        evidence: vec![seen],
+        encryption: Encryption::Dtls,
+        gaps: 1,
+        stray: 2,
+        codec_changes: 1,
+        dscp: 46,
+        mos_scale: "G.107".into(),
+        mos_figures: "G.113".into(),
+        r_f1: Some(91.5),
+        path_ms: Some(12.5),
+        half_trip_ms: Some(10.5),
+        sender_reports: 3,
+        byes: 1,
+        xr: Some(Xr { blocks: 2, mos_avg: Some(4.0), mos_min: Some(3.8), ..Xr::default() }),
+        interval_ms: 1000,
+        intervals: vec![interval, Interval { start_ms: 1000, lost: 2, ..interval }],
+        ..Quality::default()
+    }
+}
+
 /// An answered call, with one stream from the caller; `n` is its ID and in its texts.
 pub(crate) fn call(n: u64) -> CallRecord {
     let step = |ms: u64, text: &str| Step {
@@ -131,6 +160,7 @@ pub(crate) fn call(n: u64) -> CallRecord {
         sip_messages: 7,
         digest_username: "alice".into(),
         asserted: Asserted { caller: "+49301".into(), ..Asserted::default() },
+        media_marks: MediaMarks(MediaMarks::CALLEE_MISSING.0 | MediaMarks::ENCRYPTED.0),
         streams: vec![stream()],
         dtmf: vec![Dtmf {
             firsttime_us: 3_200_001,
@@ -153,4 +183,22 @@ pub(crate) fn lone(id: u64) -> Record {
         id_sensor: 3,
         stream: StreamRecord { side: None, ..stream() },
     }))
+}
+
+/// A report about the call with this `n`.
+pub(crate) fn vq(id: u64, n: u64) -> VqReport {
+    VqReport {
+        id,
+        id_sensor: 3,
+        ts_us: CALLDATE_US + 13_000_000,
+        reporter: Some("10.0.0.1:0".parse().unwrap()),
+        call_key: call(n).call_key,
+        callid: call(n).callid,
+        kind: "session".into(),
+        local_id: "<sip:a@example.com>".into(),
+        codec: "PCMA".into(),
+        local: VqMetrics { mos_lq: Some(4.2), loss_percent: Some(1.5), ..VqMetrics::default() },
+        remote: VqMetrics { round_trip_ms: Some(40.0), ..VqMetrics::default() },
+        ..VqReport::default()
+    }
 }

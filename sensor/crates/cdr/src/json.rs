@@ -6,31 +6,54 @@
 
 use crate::clock;
 use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
+use crate::quality::Quality;
 use crate::record::dialog::{BRANCH, DIALOG, TRANSFER};
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::stream::StreamRecord;
 use crate::text;
+use crate::vq::{VQ, VqReport};
 use std::fmt::Write;
+
+/// How much of a record is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The course of each stream over time.
+    pub intervals: bool,
+}
 
 /// Appends the record and a line feed.
 pub fn push_line(out: &mut String, record: &Record) {
+    push_line_with(out, record, Detail::default());
+}
+
+/// The same with more or less detail.
+pub fn push_line_with(out: &mut String, record: &Record, detail: Detail) {
     match record {
-        Record::Call(call) => push_call(out, call),
-        Record::Stream(stream) => push_lone_stream(out, stream),
+        Record::Call(call) => push_call_with(out, call, detail),
+        Record::Stream(stream) => push_lone_stream(out, stream, detail),
+        Record::Vq(report) => push_vq(out, report),
     }
     out.push('\n');
 }
 
 /// Appends a call, without a line feed.
 pub fn push_call(out: &mut String, call: &CallRecord) {
+    push_call_with(out, call, Detail::default());
+}
+
+fn push_call_with(out: &mut String, call: &CallRecord, detail: Detail) {
     out.push_str("{\"type\":\"call\"");
     for (name, value) in call_values(call) {
         push_pair(out, &name, value);
     }
-    out.push_str(",\"streams\":[");
+    out.push_str(",\"media_marks\":[");
+    for (n, name) in call.media_marks.names().enumerate() {
+        let _ = write!(out, "{}\"{name}\"", if n == 0 { "" } else { "," });
+    }
+    out.push_str("],\"streams\":[");
     for (n, stream) in call.streams.iter().enumerate() {
         out.push_str(if n == 0 { "{" } else { ",{" });
-        push_stream_pairs(out, stream);
+        push_stream_pairs(out, stream, detail);
         out.push('}');
     }
     out.push_str("],\"legs\":[");
@@ -55,6 +78,14 @@ pub fn push_call(out: &mut String, call: &CallRecord) {
     push_array(out, BRANCH, &call.dialog.branches);
     out.push_str(",\"transfers\":");
     push_array(out, TRANSFER, &call.dialog.transfers);
+    if !call.vq.is_empty() {
+        out.push_str(",\"vq_reports\":[");
+        for (n, report) in call.vq.iter().enumerate() {
+            out.push_str(if n == 0 { "" } else { "," });
+            push_vq(out, report);
+        }
+        out.push(']');
+    }
     out.push('}');
 }
 
@@ -72,14 +103,27 @@ fn push_array<T>(out: &mut String, columns: &[Column<T>], all: &[T]) {
     out.push(']');
 }
 
+/// Appends a voice quality report, without a line feed.
+fn push_vq(out: &mut String, report: &VqReport) {
+    out.push_str("{\"type\":\"vq_report\"");
+    push_pair(out, "ID", if report.id == 0 { Value::Null } else { Value::Id(report.id) });
+    let sensor = i64::from(report.id_sensor);
+    push_pair(out, "id_sensor", if sensor == 0 { Value::Null } else { Value::Int(sensor) });
+    push_pair(out, "time", Value::Time(report.ts_us));
+    for Column { name, value } in VQ {
+        push_pair(out, name, value(report));
+    }
+    out.push('}');
+}
+
 /// Appends a stream that no call claimed, without a line feed.
-pub fn push_lone_stream(out: &mut String, lone: &LoneStream) {
+fn push_lone_stream(out: &mut String, lone: &LoneStream, detail: Detail) {
     out.push_str("{\"type\":\"stream\"");
     push_pair(out, "ID", if lone.id == 0 { Value::Null } else { Value::Id(lone.id) });
     let sensor = i64::from(lone.id_sensor);
     push_pair(out, "id_sensor", if sensor == 0 { Value::Null } else { Value::Int(sensor) });
     out.push(',');
-    push_stream_pairs(out, &lone.stream);
+    push_stream_pairs(out, &lone.stream, detail);
     out.push('}');
 }
 
@@ -147,11 +191,47 @@ pub fn push_stream_csv(out: &mut String, lone: &LoneStream) {
     out.push('\n');
 }
 
-fn push_stream_pairs(out: &mut String, stream: &StreamRecord) {
+fn push_stream_pairs(out: &mut String, stream: &StreamRecord, detail: Detail) {
     for (n, Column { name, value }) in STREAM.iter().enumerate() {
         let value = value(stream);
         if n == 0 { push_first(out, name, value) } else { push_pair(out, name, value) }
     }
+    push_evidence(out, &stream.quality);
+    if detail.intervals {
+        push_intervals(out, &stream.quality);
+    }
+}
+
+fn push_evidence(out: &mut String, quality: &Quality) {
+    out.push_str(",\"loss_evidence\":[");
+    for (n, one) in quality.evidence.iter().enumerate() {
+        out.push_str(if n == 0 { "{" } else { ",{" });
+        push_first(out, "time", Value::Time(one.ts_us));
+        push_pair(out, "lost", Value::Int(one.lost.into()));
+        push_pair(out, "cause", Value::Text(one.cause.label()));
+        push_pair(out, "seen", Value::Int(one.seen.into()));
+        push_pair(out, "of", Value::Int(one.of.into()));
+        out.push('}');
+    }
+    out.push(']');
+}
+
+fn push_intervals(out: &mut String, quality: &Quality) {
+    let _ = write!(out, ",\"interval_ms\":{},\"intervals\":[", quality.interval_ms);
+    for (n, one) in quality.intervals.iter().enumerate() {
+        out.push_str(if n == 0 { "{" } else { ",{" });
+        let mos = |buffer| one.mos(buffer).map_or(Value::Null, |mos| Value::Real(mos.into()));
+        push_first(out, "start_ms", Value::Int(one.start_ms.into()));
+        push_pair(out, "received", Value::Int(one.received.into()));
+        push_pair(out, "lost", Value::Int(one.lost.into()));
+        push_pair(out, "jitter_ms_avg", Value::Real(f64::from(one.jitter_avg_10us) / 100.0));
+        push_pair(out, "jitter_ms_max", Value::Real(f64::from(one.jitter_max_10us) / 100.0));
+        push_pair(out, "mos_f1", mos(0));
+        push_pair(out, "mos_f2", mos(1));
+        push_pair(out, "mos_adapt", mos(2));
+        out.push('}');
+    }
+    out.push(']');
 }
 
 fn push_pair(out: &mut String, name: &str, value: Value<'_>) {
@@ -207,7 +287,7 @@ mod tests {
 
     fn parsed(record: &Record) -> Json {
         let mut out = String::new();
-        push_line(&mut out, record);
+        push_line_with(&mut out, record, Detail { intervals: true });
         assert_eq!(out.matches('\n').count(), 1);
         serde_json::from_str(&out).unwrap()
     }
@@ -268,6 +348,29 @@ mod tests {
         let dtmf = "\"dtmf\":[{\"firsttime\":3.200,\"dtmf\":\"#\",\"type\":2,";
         assert!(streams.contains(dtmf), "{streams}");
         assert!(serde_json::from_str::<Json>(&line).is_ok());
+    }
+
+    #[test]
+    fn evidence_is_always_there_and_intervals_when_asked_for() {
+        let call = fixture::call(7);
+        let json = parsed(&Record::Call(Box::new(call.clone())));
+        let stream = &json["streams"][0];
+        assert_eq!(stream["lost_mirror"], 1);
+        assert_eq!((&stream["lost_sensor"], &stream["lost_network"]), (&0.into(), &1.into()));
+        assert_eq!(stream["loss_evidence"][0]["cause"], "mirror");
+        assert_eq!(stream["loss_evidence"][0]["of"], 20);
+        assert_eq!(
+            (&stream["interval_ms"], &stream["intervals"][1]["lost"]),
+            (&1000.into(), &2.into())
+        );
+        assert_eq!(stream["intervals"][0]["mos_f1"], 4.41);
+        assert_eq!(stream["intervals"][1]["mos_f2"], Json::Null);
+        assert_eq!(stream["encryption"], "DTLS");
+        assert_eq!(json["media_marks"], serde_json::json!(["callee_missing", "encrypted"]));
+        assert_eq!((&json["a_ssrc_count"], &json["a_mos_xr_min_mult10"]), (&1.into(), &38.into()));
+        let mut line = String::new();
+        push_line(&mut line, &Record::Call(Box::new(call)));
+        assert!(!line.contains("intervals"), "{line}");
     }
 
     #[test]

@@ -7,7 +7,9 @@ pub mod dialog;
 mod legs;
 
 use crate::asserted::Asserted;
+use crate::marks::MediaMarks;
 use crate::stream::StreamRecord;
+use crate::vq::VqReport;
 use compact_str::CompactString;
 use dialog::Dialog;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +23,8 @@ pub enum Record {
     Call(Box<CallRecord>),
     /// RTP that no call claimed.
     Stream(Box<LoneStream>),
+    /// What an endpoint says of a call's quality.
+    Vq(Box<VqReport>),
 }
 
 impl Record {
@@ -29,6 +33,7 @@ impl Record {
         match self {
             Self::Call(call) => call.id,
             Self::Stream(stream) => stream.id,
+            Self::Vq(report) => report.id,
         }
     }
 }
@@ -150,6 +155,8 @@ pub struct CallRecord {
     pub hold: CompactString,
     /// The parties by the word of the network.
     pub asserted: Asserted,
+    /// What was the matter with its media.
+    pub media_marks: MediaMarks,
     /// The streams that the call claimed, in a fixed order.
     pub streams: Vec<StreamRecord>,
     /// The digits that were dialled in the call.
@@ -160,6 +167,8 @@ pub struct CallRecord {
     pub ladder_dropped: u32,
     /// What else the signalling said.
     pub dialog: Dialog,
+    /// What endpoints say of its quality; only a call that is read back has these.
+    pub vq: Vec<VqReport>,
 }
 
 /// One message of a call's ladder.
@@ -253,6 +262,15 @@ impl CallRecord {
             Side::Caller => &self.caller,
             Side::Callee => &self.called,
         }
+    }
+
+    /// Sources that a side has sent with.
+    pub fn sources(&self, side: Side) -> usize {
+        let mut ssrcs: Vec<u32> =
+            self.streams.iter().filter(|s| s.side == Some(side)).map(|s| s.ssrc).collect();
+        ssrcs.sort_unstable();
+        ssrcs.dedup();
+        ssrcs.len()
     }
 
     /// The lowest MOS that any stream of the call had.

@@ -2,6 +2,7 @@
 //!
 //! Sums and scores come ready from the media crate; nothing is computed here but ratios.
 
+use crate::quality::Quality;
 use crate::record::Side;
 use compact_str::CompactString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -65,6 +66,8 @@ pub struct StreamRecord {
     pub exact: bool,
     /// By which the spool names its packets.
     pub spool_key: u64,
+    /// More of its quality.
+    pub quality: Quality,
 }
 
 /// Mean opinion scores, 1 to 4.5, by simulated jitter buffer. `None`: not scored.
@@ -150,6 +153,7 @@ impl Default for StreamRecord {
             multi_call: false,
             exact: true,
             spool_key: 0,
+            quality: Quality::default(),
         }
     }
 }

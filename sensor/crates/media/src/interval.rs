@@ -62,7 +62,7 @@ impl Interval {
             lost: u32::from(*self.unplayed.get(buffer)?),
             runs: u32::from(*self.runs.get(buffer)?),
         };
-        mos::mos(codec, &loss, None)
+        mos::mos_of_interval(codec, &loss)
     }
 
     fn join(&mut self, later: &Self) {

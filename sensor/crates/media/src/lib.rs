@@ -24,6 +24,7 @@ pub use codec::{Codec, Kind, PayloadInfo};
 pub use dtmf::DtmfEvent;
 pub use interval::Interval;
 pub use rtcp::RtcpReport;
+pub use stream::hole::Hole;
 pub use stream::report::StreamReport;
 pub use stream::{Cut, Packet, Pushed, Stream};
 pub use table::{Entry, Id, Key, Step, Table};

@@ -60,6 +60,20 @@ impl Sequence {
         fresh
     }
 
+    /// How many of `count` numbers from `first` on were not seen; those out of reach of the window
+    /// were not.
+    #[must_use]
+    pub fn unseen(&self, first: u32, count: u32) -> u32 {
+        let reached = self.highest.saturating_sub(WINDOW - 1);
+        let end = first.saturating_add(count);
+        let begin = first.max(reached).min(end);
+        let seen = (begin..end.min(self.highest.saturating_add(1))).filter(|number| {
+            let (word, bit) = place(*number);
+            self.seen[word] & bit != 0
+        });
+        count.saturating_sub(seen.count() as u32)
+    }
+
     fn mark(&mut self, number: u32) {
         let (word, bit) = place(number);
         self.seen[word] |= bit;
@@ -98,6 +112,19 @@ mod tests {
         assert!(!sequence.fill(1023));
         sequence.forward(5000);
         assert!(sequence.fill(1023));
+    }
+
+    #[test]
+    fn what_is_missing_still_can_be_asked() {
+        let mut sequence = Sequence::new(10);
+        sequence.forward(6);
+        let first = sequence.highest() - 5;
+        assert_eq!(sequence.unseen(first, 5), 5);
+        assert!(sequence.fill(2) && sequence.fill(3));
+        assert_eq!((sequence.unseen(first, 5), sequence.unseen(first, 1)), (3, 1));
+        sequence.forward(WINDOW + 10);
+        assert_eq!(sequence.unseen(first, 5), 5, "out of reach");
+        assert_eq!(sequence.unseen(u32::MAX, 3), 3);
     }
 
     proptest::proptest! {

@@ -5,6 +5,7 @@
 //! A stream has a fixed size; only natural cuts, digits and reports allocate, never a packet.
 //! Whether datagrams are RTP at all is decided by [`crate::table`].
 
+pub mod hole;
 pub mod report;
 
 mod course;
@@ -13,6 +14,7 @@ mod section;
 mod unusual;
 
 use ringtap_common::walk::Headers;
+use ringtap_wire::rtcp::xr::VoipMetrics;
 use ringtap_wire::rtcp::{ReportBlock, SenderInfo};
 use ringtap_wire::rtp::View;
 
@@ -25,6 +27,7 @@ use crate::loss::Runs;
 use crate::rtcp::RtcpReport;
 use crate::score::buffer::{self, Buffers};
 use crate::sequence::Sequence;
+use crate::stream::hole::Hole;
 
 use section::{Mark, Past, Section};
 
@@ -109,7 +112,11 @@ pub enum Cut {
 pub enum Pushed {
     /// The stream goes on.
     Continues,
+    /// The stream goes on, and numbers are missing before this packet: see
+    /// [`Stream::take_hole`].
+    Missing,
     /// A natural cut lies before this packet (for [`Cut::Sequence`]: before the one held back).
+    /// Numbers may be missing as well.
     Cut(Cut),
 }
 
@@ -158,6 +165,14 @@ pub struct Stream {
     origin_clock_ns: u64,
     infer_ts: u32,
     infer_clock_ns: u64,
+    /// The last numbers that were passed over, until somebody takes them.
+    hole: Option<Hole>,
+    /// How often numbers have begun anew.
+    numbering: u16,
+    /// First byte of the section's first payload: what it carries, where that is redundancy.
+    first_byte: u8,
+    /// Another type that carries media has followed the first one.
+    codec_changes: u16,
     /// A packet far off, until the next one tells whether the stream has jumped there.
     held: Option<Packet>,
     payloads: Payloads,
@@ -203,6 +218,10 @@ impl Stream {
             origin_clock_ns: first.clock_ns,
             infer_ts: first.timestamp,
             infer_clock_ns: first.clock_ns,
+            hole: None,
+            numbering: 0,
+            first_byte: 0,
+            codec_changes: 0,
             held: None,
             payloads: Payloads::default(),
             rtcp: RtcpReport::default(),
@@ -256,6 +275,21 @@ impl Stream {
         }
     }
 
+    /// The numbers that the last packet has jumped over; they are told once.
+    pub fn take_hole(&mut self) -> Option<Hole> {
+        self.hole.take()
+    }
+
+    /// How many numbers of a hole have not come late in the meantime.
+    #[must_use]
+    pub fn still_missing(&self, hole: &Hole) -> u32 {
+        if hole.numbering == self.numbering {
+            self.sequence.unseen(hole.first, hole.count)
+        } else {
+            hole.count
+        }
+    }
+
     /// Synchronisation source.
     #[must_use]
     pub fn ssrc(&self) -> u32 {
@@ -286,6 +320,16 @@ impl Stream {
         self.rtcp.push_sender(info, clock_ns);
     }
 
+    /// VoIP metrics about this stream passed (RFC 3611 §4.7).
+    pub fn push_voip_metrics(&mut self, metrics: &VoipMetrics) {
+        self.rtcp.push_voip(metrics);
+    }
+
+    /// The stream's source said good-bye.
+    pub fn push_bye(&mut self) {
+        self.rtcp.byes = self.rtcp.byes.saturating_add(1);
+    }
+
     /// A report block about this stream passed.
     pub fn push_report_block(&mut self, block: &ReportBlock, clock_ns: u64) {
         self.rtcp.push_block(block, clock_ns);
@@ -302,7 +346,20 @@ impl Stream {
     }
 
     fn codec(&self) -> Codec {
-        self.payloads.get(self.payload_type).codec
+        self.meaning(self.payload_type, self.first_byte).codec
+    }
+
+    /// What a payload type means; of redundancy (RFC 2198) the meaning of what is in it, which
+    /// the first header names.
+    fn meaning(&self, payload_type: u8, first_byte: u8) -> PayloadInfo {
+        let info = self.payloads.get(payload_type);
+        if info.codec != Codec::Red {
+            return info;
+        }
+        let inner = self.payloads.get(first_byte & 0x7f);
+        let clock_rate = if info.clock_rate == 0 { inner.clock_rate } else { info.clock_rate };
+        let audio = matches!(inner.codec.kind(), Kind::Audio | Kind::Video | Kind::Other);
+        if audio { PayloadInfo { payload_type, clock_rate, ..inner } } else { info }
     }
 
     /// Change of transit time since the media packet before, RFC 3550 §6.4.1, ns.

@@ -3,6 +3,7 @@
 //! Nested multiparts are looked into one level deep; nothing is decoded or decompressed.
 
 pub mod dtmf;
+pub mod vq;
 
 use crate::header::{Header, Lines};
 use crate::sdp::Sdp;

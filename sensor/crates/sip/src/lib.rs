@@ -22,6 +22,7 @@ pub mod start;
 pub mod text;
 
 pub use address::{NameAddr, Uri};
+pub use body::vq;
 pub use fields::{CSeq, Cause, Credentials, Replaces, SessionId, Via};
 pub use header::Header;
 pub use message::Message;

@@ -5,6 +5,7 @@
 
 use crate::address::NameAddr;
 use crate::body::dtmf::{self, Digit};
+use crate::body::vq;
 use crate::body::{self, Part};
 use crate::fields::{CSeq, Cause, Credentials, Replaces, SessionId, Via};
 use crate::header::{End, Header, Line, Lines};
@@ -234,6 +235,13 @@ impl<'a> Message<'a> {
     /// Content-Type without parameters.
     pub fn content_type(&self) -> Option<Text<'a>> {
         self.known(Header::ContentType).map(body::media_type)
+    }
+
+    /// The voice quality report in its body (RFC 6035), if there is one.
+    pub fn voice_quality(&self) -> Option<vq::Report<'a>> {
+        let is_report =
+            |part: &Part<'_>| body::media_type(part.content_type).is("application/vq-rtcpxr");
+        self.parts().find(is_report).and_then(|part| vq::parse(part.content))
     }
 
     /// Content-Length as written, where it is a number.

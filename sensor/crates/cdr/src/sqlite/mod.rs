@@ -11,10 +11,12 @@ mod dialog;
 mod facts;
 mod legs;
 mod names;
+mod quality;
 mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod vq;
 mod write;
 
 use crate::filter::Filter;
@@ -36,7 +38,7 @@ const CACHE_KIB: u32 = 16 * 1024;
 const CHECKPOINT_PAGES: u32 = 16_000;
 
 /// Prepared statements that are kept.
-const STATEMENTS_MAX: usize = 48;
+const STATEMENTS_MAX: usize = 64;
 
 /// A database file.
 #[derive(Debug)]

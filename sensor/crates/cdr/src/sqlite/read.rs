@@ -3,9 +3,11 @@
 //! The columns of a direction are not read: they are made again from the streams.
 
 use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
+use super::{quality, vq};
 use crate::asserted::Asserted;
 use crate::clock;
 use crate::filter::Filter;
+use crate::marks::MediaMarks;
 use crate::record::dialog::Dialog;
 use crate::record::{CallRecord, Dtmf, DtmfKind, Legs, LoneStream, Party, Reason, Side, Step};
 use crate::store::Counts;
@@ -26,7 +28,7 @@ const COLUMNS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own
     c.whohanged, c.bye, c.lastSIPresponseNum, response.lastSIPresponse, \
     c.reason_sip_cause, sip.reason, c.reason_q850_cause, q850.reason, c.sighup, c.dscp, \
     c.response_time_100, c.response_time_xxx, c.max_retransmission_invite, c.flags, c.vlan, \
-    own.tcp, own.sip_messages, own.ladder_dropped, \
+    own.tcp, own.sip_messages, own.ladder_dropped, own.media_marks, \
     next.digest_username, next.custom_header1, next.match_header, next.hold, \
     asserted.caller, asserted.called, \
     legs.session_id, legs.replaces, legs.leg_group";
@@ -167,7 +169,7 @@ pub(super) fn calls(
     Ok(())
 }
 
-/// One call with its ladder.
+/// One call with its ladder, and what endpoints say of it.
 pub(super) fn call(connection: &Connection, id: u64) -> Result<Option<CallRecord>> {
     let mut statement = connection.prepare_cached(&format!("{} WHERE c.ID = ?1", *CALLS))?;
     let Some(mut call) = statement.query_row([id as i64], call_of).optional()? else {
@@ -179,6 +181,7 @@ pub(super) fn call(connection: &Connection, id: u64) -> Result<Option<CallRecord
         Ok(row.get_ref(0)?.as_str()?.lines().filter_map(step).collect())
     });
     call.ladder = steps.optional()?.unwrap_or_default();
+    call.vq = vq::of_call(connection, call.call_key)?;
     Ok(Some(call))
 }
 
@@ -234,7 +237,9 @@ pub(super) fn lone_streams(
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(&question.values))?;
     while let Some(row) = rows.next()? {
-        if each(lone_of(row)?).is_break() {
+        let mut lone = lone_of(row)?;
+        lone.stream.quality = quality::read(connection, lone.id, quality::LONE)?;
+        if each(lone).is_break() {
             break;
         }
     }
@@ -244,7 +249,10 @@ pub(super) fn lone_streams(
 /// One stream without a call.
 pub(super) fn lone_stream(connection: &Connection, id: u64) -> Result<Option<LoneStream>> {
     let sql = format!("SELECT ID, id_sensor, {STREAM} FROM ringtap_stream WHERE ID = ?1");
-    connection.prepare_cached(&sql)?.query_row([id as i64], lone_of).optional()
+    let found = connection.prepare_cached(&sql)?.query_row([id as i64], lone_of).optional()?;
+    let Some(mut lone) = found else { return Ok(None) };
+    lone.stream.quality = quality::read(connection, id, quality::LONE)?;
+    Ok(Some(lone))
 }
 
 /// How much there is.
@@ -265,6 +273,9 @@ fn children(connection: &Connection, call: &mut CallRecord) -> Result<()> {
     let mut statement = connection.prepare_cached(&sql)?;
     let streams = statement.query_map([call.id as i64], |row| stream_of(row, 0))?;
     call.streams = streams.collect::<Result<_>>()?;
+    for (index, stream) in (0..).zip(&mut call.streams) {
+        stream.quality = quality::read(connection, call.id, index)?;
+    }
     let sql = "SELECT firsttime, saddr, daddr, dtmf, type FROM cdr_dtmf WHERE cdr_ID = ?1 \
                ORDER BY rowid";
     let mut statement = connection.prepare_cached(sql)?;
@@ -390,6 +401,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         tcp: c.next()?,
         sip_messages: c.next()?,
         ladder_dropped: c.next()?,
+        media_marks: MediaMarks(c.next()?),
         digest_username: c.text()?,
         custom_header1: c.text()?,
         match_header: c.text()?,
@@ -405,6 +417,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         streams: Vec::new(),
         dtmf: Vec::new(),
         ladder: Vec::new(),
+        vq: Vec::new(),
     })
 }
 

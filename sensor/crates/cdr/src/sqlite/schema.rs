@@ -17,6 +17,8 @@ const STEPS: &[&str] = &[
     include_str!("0002_dialog.sql"),
     include_str!("0003_asserted.sql"),
     include_str!("0004_legs.sql"),
+    include_str!("0005_quality.sql"),
+    include_str!("0006_vq.sql"),
 ];
 
 /// The version that this build writes.

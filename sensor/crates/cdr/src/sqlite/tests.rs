@@ -481,3 +481,22 @@ fn sums_are_over_the_calls_that_a_filter_finds() {
     filter = Filter { limit: Some(2), ..Filter::default() };
     assert_eq!(sum(&mut store, &filter).calls, 2);
 }
+
+#[test]
+fn voice_quality_reports_are_found_with_the_call_they_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::create(&dir.path().join("a.db")).unwrap();
+    let report = |id| Record::Vq(Box::new(fixture::vq(id, 7)));
+    let mut other = fixture::vq(93, 7);
+    other.call_key ^= 1;
+    let batch = [report(91), boxed(fixture::call(7)), Record::Vq(Box::new(other))];
+    assert_eq!(store.write(&batch).unwrap().inserted, 3);
+    assert_eq!(store.write(&[report(91)]).unwrap().present, 1, "sent a second time");
+    let call = store.call(7).unwrap().unwrap();
+    assert_eq!(call.vq, [fixture::vq(91, 7)], "not that of another realm");
+    let mut line = String::new();
+    crate::json::push_call(&mut line, &call);
+    let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(json["vq_reports"][0]["local_mos_lq"], 4.2);
+    assert_eq!(json["vq_reports"][0]["remote_round_trip_ms"], 40.0);
+}

@@ -7,12 +7,14 @@ use super::bind::{clip, file_name, ladder};
 use super::dialog;
 use super::legs;
 use super::names::Names;
+use super::{quality, vq};
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS};
 use crate::id;
 use crate::record::{CallRecord, LoneStream, Record, Side};
 use crate::store::Written;
 use crate::stream::StreamRecord;
+use crate::vq::VqReport;
 use rusqlite::params;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::sync::LazyLock;
@@ -59,6 +61,7 @@ pub(super) fn batch(
             let place = match record {
                 Record::Call(call) => batch.call(call)?,
                 Record::Stream(lone) => batch.lone(lone)?,
+                Record::Vq(report) => batch.vq(report)?,
             };
             match place {
                 None => written.present += 1,
@@ -87,6 +90,7 @@ struct Batch<'c> {
     lone: CachedStatement<'c>,
     dialog: dialog::Writer<'c>,
     legs: legs::Writer<'c>,
+    quality: CachedStatement<'c>,
 }
 
 impl<'c> Batch<'c> {
@@ -105,7 +109,7 @@ impl<'c> Batch<'c> {
             own: plain(
                 "ringtap_cdr",
                 "cdr_ID, calldate, calldate_us, callend_us, callid, call_key, instance, mos_min, \
-                 tcp, sip_messages, ladder_dropped",
+                 tcp, sip_messages, ladder_dropped, media_marks",
             )?,
             cdr_rtp: plain(
                 "cdr_rtp",
@@ -120,6 +124,7 @@ impl<'c> Batch<'c> {
             lone: statement(&SQL_LONE)?,
             dialog: dialog::Writer::prepare(connection)?,
             legs: legs::Writer::prepare(connection)?,
+            quality: quality::prepare(connection)?,
         })
     }
 
@@ -179,6 +184,7 @@ impl<'c> Batch<'c> {
             call.tcp,
             call.sip_messages,
             call.ladder_dropped,
+            call.media_marks.0,
         ])?;
         let mains = LEGS.map(|(_, side)| call.main_stream(side).map(|(index, _)| index));
         for (index, stream) in call.streams.iter().enumerate() {
@@ -189,6 +195,8 @@ impl<'c> Batch<'c> {
             self.rtp.raw_bind_parameter(3, index as i64)?;
             bind_stream(&mut self.rtp, 4, stream)?;
             self.rtp.raw_execute()?;
+            let place = (id, index as i64);
+            quality::write(&mut self.quality, place, calldate, &stream.quality)?;
         }
         for one in &call.dtmf {
             let mut digit = [0; 4];
@@ -258,6 +266,22 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
+    /// Stores a voice quality report; gives the ID that it got, or `None` if it is there.
+    fn vq(&mut self, report: &VqReport) -> Result<Option<u64>> {
+        let mut id = first_id(report.id, report.id_sensor, report.ts_us);
+        for taken in 0.. {
+            if vq::write(self.connection, id, report)? {
+                break;
+            }
+            if vq::is_there(self.connection, id, report)? {
+                return Ok(None);
+            }
+            give_up(taken)?;
+            id = id::successor(id);
+        }
+        Ok(Some(id))
+    }
+
     /// Stores a stream without a call; gives the ID that it got, or `None` if it is there.
     fn lone(&mut self, lone: &LoneStream) -> Result<Option<u64>> {
         let mut id = first_id(lone.id, lone.id_sensor, lone.stream.first_us);
@@ -277,6 +301,9 @@ impl<'c> Batch<'c> {
             give_up(taken)?;
             id = id::successor(id);
         }
+        let calldate = clock::database(lone.stream.first_us);
+        let place = (id as i64, quality::LONE);
+        quality::write(&mut self.quality, place, &calldate, &lone.stream.quality)?;
         Ok(Some(id))
     }
 }

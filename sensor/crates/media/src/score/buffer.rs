@@ -20,6 +20,8 @@ pub const SLEW: f64 = 200e-6;
 /// Packets in a row that move the anchor.
 pub const RESYNC_PACKETS: u8 = 25;
 
+/// Depth of the fixed buffers, ms.
+pub const DEPTHS_MS: [f32; 2] = [50.0, 200.0];
 const DEPTHS_NS: [f64; 2] = [50e6, 200e6];
 const RESYNC_NS: [f64; 3] = [100e6, 200e6, 500e6];
 const ADAPT_MIN_NS: f64 = 40e6;
@@ -48,6 +50,12 @@ impl Buffers {
     pub fn anchor(&mut self, transit_ns: f64) {
         self.anchors_ns = [transit_ns; 3];
         self.off = [0; 3];
+    }
+
+    /// Depth of the adaptive buffer as it stands, ms.
+    #[must_use]
+    pub fn adapt_depth_ms(&self) -> f32 {
+        ((self.lateness_ns * 1.5).clamp(ADAPT_MIN_NS, ADAPT_MAX_NS) / 1e6) as f32
     }
 
     /// Takes a packet; the bits of the buffers that can play it.

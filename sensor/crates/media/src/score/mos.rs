@@ -9,8 +9,14 @@
 //! 6.3 kbit/s 15 / 16.1, GSM-EFR 5 / 10.0. G.711 is scored *with* concealment, because practically
 //! every endpoint conceals; without it one per cent of loss would cost 18 points. AMR at
 //! 12.2 kbit/s is the GSM-EFR codec. For others Ie is G.113's where it lists one, and Bpl, or
-//! both, is assumed from the nearest relative; [`Source`] tells which. Wideband codecs are rated
-//! on the narrowband scale with Ie 0: the wideband scale of G.107.1 is not used.
+//! both, is assumed from the nearest relative; [`Source`] tells which. The figures of all other
+//! codecs contain the codec's own concealment.
+//!
+//! **Wideband** codecs have a scale of their own, ITU-T G.107.1: it reaches to 129, and MOS is
+//! that of R / 1.29 (its Annex A). Ie,WB of G.722 at 64 kbit/s and of AMR-WB at 12.65 kbit/s is 13
+//! (G.113 Appendix IV), of G.722.1 at 32 kbit/s 13; Bpl,WB is assumed. A clean G.722 call so has
+//! R 116 and MOS 4.34, of a scale on which clean G.711 would have R 93: a MOS of one scale says
+//! nothing about one of the other. [`Scale`] tells which it is.
 //!
 //! Video, text and unknown codecs get no value.
 
@@ -19,7 +25,15 @@ use crate::codec::Codec;
 /// Fewer expected packets than this are too few to judge by: one second of usual audio.
 pub const PACKETS_MIN: u32 = 50;
 
-const R_DEFAULT: f32 = 93.2;
+/// Fewer than this are too few to judge one interval by: a second of 40 ms packets has as many.
+pub const INTERVAL_PACKETS_MIN: u32 = 25;
+
+const R_NARROW: f32 = 93.2;
+const R_WIDE: f32 = 129.0;
+/// Points of the wideband scale for one of the narrowband scale, G.107.1 Annex A.
+const WIDE_TO_NARROW: f32 = 1.29;
+/// Assumed packet-loss robustness of wideband codecs; G.113 gives some 4 to 5 for AMR-WB.
+const BPL_WIDE: f32 = 4.5;
 
 /// Effective loss of a stream or of a part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +79,56 @@ pub enum Source {
     Assumed,
 }
 
+impl Source {
+    /// As records have it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::G113 => "G.113",
+            Self::BplAssumed => "G.113, Bpl assumed",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
+/// The scale of R on which a codec is rated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// ITU-T G.107, to 100 (93.2 at its defaults).
+    Narrow,
+    /// ITU-T G.107.1, to 129.
+    Wide,
+}
+
+impl Scale {
+    /// The recommendation, as records have it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Narrow => "G.107",
+            Self::Wide => "G.107.1",
+        }
+    }
+
+    /// R of a connection with all parameters at their defaults.
+    #[must_use]
+    pub fn clean(self) -> f32 {
+        match self {
+            Self::Narrow => R_NARROW,
+            Self::Wide => R_WIDE,
+        }
+    }
+
+    /// MOS of an R factor on this scale.
+    #[must_use]
+    pub fn mos(self, r: f32) -> f32 {
+        match self {
+            Self::Narrow => mos_of_r(r),
+            Self::Wide => mos_of_r(r / WIDE_TO_NARROW),
+        }
+    }
+}
+
 /// What loss does to a codec.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Impairment {
@@ -74,6 +138,8 @@ pub struct Impairment {
     pub bpl: f32,
     /// Where the two come from.
     pub source: Source,
+    /// On which scale they are.
+    pub scale: Scale,
 }
 
 /// The figures of a codec; `None` when it has none.
@@ -96,20 +162,21 @@ pub fn impairment(codec: Codec) -> Option<Impairment> {
         Codec::Speex | Codec::Dvi4 => (11.0, 19.0, Assumed),
         Codec::Lpc => (50.0, 10.0, Assumed),
         Codec::Qcelp => (20.0, 10.0, Assumed),
-        Codec::G722
-        | Codec::G7221
-        | Codec::G7291
-        | Codec::AmrWb
-        | Codec::Evs
-        | Codec::Opus
-        | Codec::Silk
-        | Codec::Isac
-        | Codec::Mpa
-        | Codec::Aac
-        | Codec::L16 => (0.0, 25.1, Assumed),
+        _ => return wide(codec),
+    };
+    Some(Impairment { ie, bpl, source, scale: Scale::Narrow })
+}
+
+/// The figures of codecs with 7 kHz of speech or more.
+fn wide(codec: Codec) -> Option<Impairment> {
+    use Source::{Assumed, BplAssumed};
+    let (ie, source) = match codec {
+        Codec::G722 | Codec::G7221 | Codec::AmrWb => (13.0, BplAssumed),
+        Codec::G7291 | Codec::Evs | Codec::Opus | Codec::Silk | Codec::Isac => (13.0, Assumed),
+        Codec::Mpa | Codec::Aac | Codec::L16 => (0.0, Assumed),
         _ => return None,
     };
-    Some(Impairment { ie, bpl, source })
+    Some(Impairment { ie, bpl: BPL_WIDE, source, scale: Scale::Wide })
 }
 
 impl Impairment {
@@ -121,23 +188,40 @@ impl Impairment {
     }
 }
 
-/// R factor; `None` with too few packets or a codec without figures.
+/// R factor on the codec's own scale; `None` with too few packets or a codec without figures.
 #[must_use]
 pub fn r_factor(codec: Codec, loss: &Loss, one_way_ms: Option<f32>) -> Option<f32> {
     if loss.expected < PACKETS_MIN {
         return None;
     }
+    rated(codec, loss, one_way_ms)
+}
+
+/// R factor of however few packets.
+fn rated(codec: Codec, loss: &Loss, one_way_ms: Option<f32>) -> Option<f32> {
+    let figures = impairment(codec)?;
     let id = one_way_ms.map_or(0.0, delay_impairment);
-    Some(R_DEFAULT - id - impairment(codec)?.effective(loss))
+    Some(figures.scale.clean() - id - figures.effective(loss))
 }
 
 /// MOS; `None` with too few packets or a codec without figures.
 #[must_use]
 pub fn mos(codec: Codec, loss: &Loss, one_way_ms: Option<f32>) -> Option<f32> {
-    r_factor(codec, loss, one_way_ms).map(mos_of_r)
+    let scale = impairment(codec)?.scale;
+    r_factor(codec, loss, one_way_ms).map(|r| scale.mos(r))
 }
 
-/// Impairment by pure delay, `Idd` of G.107 §7.3; echo is not known here.
+/// MOS of one interval of a stream; `None` with fewer than [`INTERVAL_PACKETS_MIN`].
+#[must_use]
+pub fn mos_of_interval(codec: Codec, loss: &Loss) -> Option<f32> {
+    if loss.expected < INTERVAL_PACKETS_MIN {
+        return None;
+    }
+    let scale = impairment(codec)?.scale;
+    rated(codec, loss, None).map(|r| scale.mos(r))
+}
+
+/// Impairment by pure delay, `Idd` of G.107 §7.3, the same in G.107.1; echo is not known here.
 #[must_use]
 pub fn delay_impairment(one_way_ms: f32) -> f32 {
     if one_way_ms <= 100.0 {
@@ -177,6 +261,19 @@ mod tests {
         near(r_factor(Codec::G729, &clean, None).unwrap(), 82.2);
         near(mos(Codec::G729, &clean, None).unwrap(), 4.105);
         near(mos(Codec::Gsm, &clean, Some(50.0)).unwrap(), 3.744);
+    }
+
+    #[test]
+    fn wideband_has_its_own_scale() {
+        let clean = Loss { expected: 500, lost: 0, runs: 0 };
+        near(r_factor(Codec::G722, &clean, None).unwrap(), 116.0);
+        near(mos(Codec::G722, &clean, None).unwrap(), mos_of_r(116.0 / 1.29));
+        near(mos(Codec::G722, &clean, None).unwrap(), 4.337);
+        // 1 %: 13 + 82 · 1 / (1 + 4.5) = 27.909.
+        let some = Loss { expected: 1000, lost: 10, runs: 10 };
+        near(r_factor(Codec::AmrWb, &some, None).unwrap(), 129.0 - 27.909);
+        assert_eq!(impairment(Codec::Opus).unwrap().source, Source::Assumed);
+        assert_eq!(impairment(Codec::Pcmu).unwrap().scale, Scale::Narrow);
     }
 
     #[test]

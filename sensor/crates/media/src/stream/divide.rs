@@ -77,7 +77,7 @@ impl Stream {
         for section in later {
             all.add(section);
         }
-        let info = self.payloads.get(all.payload_type);
+        let info = self.meaning(all.payload_type, all.first_byte);
         let inferred = info.clock_rate == 0 && self.clock_inferred;
         let clock_rate = if inferred { self.clock_rate } else { info.clock_rate };
         let expected = i64::from(all.expected());
@@ -107,6 +107,8 @@ impl Stream {
             dscp: all.dscp,
             ptime_ms: self.ptime_ms(clock_rate),
             gaps: all.gaps,
+            codec_changes: u32::from(self.codec_changes),
+            adapt_depth_ms: self.buffers.adapt_depth_ms(),
             rtcp: self.rtcp,
             exact: true,
             dtmf_dropped: self.dtmf.dropped(),
@@ -127,6 +129,7 @@ impl Stream {
         if let Some(present) = self.present_interval().filter(|_| !self.vacant) {
             intervals.push(present);
         }
+        report.interval_ms = intervals.length_ms();
         let inside = intervals.as_slice().iter().filter(|interval| interval.start_ms <= last_ms);
         report.intervals = inside
             .map(|interval| {
@@ -151,6 +154,7 @@ impl Stream {
         self.intervals.forget_before((start_ns / NS_PER_MS) as u32);
         self.dtmf.forget_before(first_ts_ns);
         self.rtcp = Default::default();
+        self.codec_changes = 0;
         if let Some(past) = self.past.as_deref_mut() {
             past.clear();
             let finished = kept.len().saturating_sub(1);
@@ -192,6 +196,7 @@ impl Stream {
         self.intervals.forget_before(u32::MAX);
         self.dtmf = Default::default();
         self.rtcp = Default::default();
+        self.codec_changes = 0;
         if let Some(past) = self.past.as_deref_mut() {
             past.clear();
         }

@@ -7,6 +7,7 @@ use crate::interval::Interval;
 use crate::jitter::JitterSum;
 use crate::loss::LENGTHS;
 use crate::rtcp::RtcpReport;
+use crate::score::buffer;
 use crate::score::mos::{self, Loss};
 
 /// The quality of one stream.
@@ -54,6 +55,13 @@ pub struct StreamReport {
     pub loss: [Loss; 3],
     /// The same in the worst ten seconds.
     pub worst: [Loss; 3],
+    /// One-way delay of the path, ms, where a round trip is known; see
+    /// [`StreamReport::rate_with_path`].
+    pub path_ms: Option<f32>,
+    /// Depth of the adaptive buffer at the end, ms.
+    pub adapt_depth_ms: f32,
+    /// R factor with a fixed buffer of 50 ms, on the codec's own scale.
+    pub r_f1: Option<f32>,
     /// MOS with a fixed buffer of 50 ms.
     pub mos_f1: Option<f32>,
     /// MOS with a fixed buffer of 200 ms.
@@ -78,6 +86,8 @@ pub struct StreamReport {
     pub dscp: u8,
     /// Packetisation: ms of media in a packet; 0 when unknown.
     pub ptime_ms: u8,
+    /// Length of an interval, ms.
+    pub interval_ms: u32,
     /// The course over time, oldest first.
     pub intervals: Vec<Interval>,
     /// Digits sent as RTP events.
@@ -86,6 +96,8 @@ pub struct StreamReport {
     pub dtmf_dropped: u32,
     /// Pauses of more than 200 ms.
     pub gaps: u32,
+    /// How often the payload type changed to another that carries media.
+    pub codec_changes: u32,
     /// What RTCP said of it.
     pub rtcp: RtcpReport,
     /// Begin and end are sure. False: the stream was divided where nothing showed the place.
@@ -143,20 +155,40 @@ impl StreamReport {
         self.dscp = later.dscp;
         self.dtmf.extend_from_slice(&later.dtmf);
         self.dtmf_dropped += later.dtmf_dropped;
+        self.interval_ms = self.interval_ms.max(later.interval_ms);
         self.gaps += later.gaps;
+        self.codec_changes += later.codec_changes;
+        self.adapt_depth_ms = self.adapt_depth_ms.max(later.adapt_depth_ms);
         self.rtcp.merge(&later.rtcp);
         self.exact &= later.exact;
         self.rate();
+    }
+
+    /// Rates the stream with the delay that its packets have on the way, ms.
+    pub fn rate_with_path(&mut self, path_ms: f32) {
+        self.path_ms = Some(path_ms);
+        self.rate();
+    }
+
+    /// From mouth to ear behind a buffer, ms: one packet's time to fill it, the way, the buffer.
+    fn delay_ms(&self, buffer: usize) -> Option<f32> {
+        let depth_ms = match buffer {
+            0 => buffer::DEPTHS_MS[0],
+            1 => buffer::DEPTHS_MS[1],
+            _ => self.adapt_depth_ms,
+        };
+        self.path_ms.map(|path_ms| path_ms + depth_ms + f32::from(self.ptime_ms))
     }
 
     /// Computes what follows from the sums.
     pub(crate) fn rate(&mut self) {
         self.jitter_ms_avg = self.jitter.mean_ms();
         self.jitter_ms_max = self.jitter.max_ms();
-        let of = |loss: &Loss| mos::mos(self.codec, loss, None);
-        [self.mos_f1, self.mos_f2, self.mos_adapt] = [0, 1, 2].map(|b: usize| of(&self.loss[b]));
-        let whole = [self.mos_f1, self.mos_f2, self.mos_adapt];
-        let least = [0, 1, 2].map(|b: usize| least(whole[b], of(&self.worst[b])));
+        let of = |loss: &Loss, b: usize| mos::mos(self.codec, loss, self.delay_ms(b));
+        let whole = [0, 1, 2].map(|b: usize| of(&self.loss[b], b));
+        let least = [0, 1, 2].map(|b: usize| least(whole[b], of(&self.worst[b], b)));
+        self.r_f1 = mos::r_factor(self.codec, &self.loss[0], self.delay_ms(0));
+        [self.mos_f1, self.mos_f2, self.mos_adapt] = whole;
         [self.mos_f1_min, self.mos_f2_min, self.mos_adapt_min] = least;
         self.mos_min = least.into_iter().flatten().reduce(f32::min);
     }

@@ -31,6 +31,8 @@ pub(crate) struct Section {
     pub(crate) ttl_max: u8,
     pub(crate) dscp: u8,
     pub(crate) payload_type: u8,
+    /// First byte of its first payload.
+    pub(crate) first_byte: u8,
     /// First extended sequence number.
     pub(crate) base: u32,
     /// Expected packets of sections that were added to this one.
@@ -129,6 +131,7 @@ impl Section {
         next.add_lead_runs(&mut self.runs);
         if next.unique > self.unique {
             self.payload_type = next.payload_type;
+            self.first_byte = next.first_byte;
         }
         self.last_clock_ns = next.last_clock_ns;
         self.last_ts_ns = next.last_ts_ns;

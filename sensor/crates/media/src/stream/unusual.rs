@@ -5,11 +5,12 @@ use super::section::{Past, Section};
 use super::{
     Cut, GAP_NS, Mark, NS_PER_MS, Packet, Pushed, Stream, TIMESTAMP_JUMP_NS, WINDOW_PACKETS_MIN,
 };
-use crate::codec::Kind;
+use crate::codec::{Codec, Kind};
 use crate::dtmf;
 use crate::loss::Runs;
 use crate::score::buffer;
 use crate::sequence::{Sequence, WINDOW};
+use crate::stream::hole::Hole;
 
 /// A timestamp jump with more missing numbers than this is a jump of both.
 const NEAR_STEPS: u32 = 50;
@@ -74,7 +75,13 @@ impl Stream {
             Kind::Event => Role::Event,
             Kind::Noise => Role::Noise,
             _ if own => Role::Media,
+            // Redundancy (RFC 2198) carries the audio itself, on the audio's clock.
+            Kind::Repair if self.payloads.get(packet.payload_type).codec == Codec::Red => {
+                Role::Media
+            }
             Kind::Repair => Role::Repair,
+            // And the other way around: the audio without its redundancy.
+            Kind::Audio if self.payloads.get(self.payload_type).codec == Codec::Red => Role::Media,
             // Before the SDP is known: four bytes of a dynamic type amid audio are an event.
             Kind::Unknown
                 if packet.payload_type >= 96 && packet.payload_len == dtmf::PAYLOAD_LEN =>
@@ -94,7 +101,9 @@ impl Stream {
         elapsed_ns: u64,
         difference_ns: f64,
     ) -> Pushed {
-        let jump = difference_ns.abs() > TIMESTAMP_JUMP_NS;
+        // A talkspurt whose timestamp tells nothing of the pause before it begins anew.
+        let fresh = packet.marker && elapsed_ns > GAP_NS && difference_ns.abs() > GAP_NS as f64;
+        let jump = fresh || difference_ns.abs() > TIMESTAMP_JUMP_NS;
         let cut = match role {
             // The stream began with events or noise; now it shows what it is.
             Role::Change if self.usual_type.is_none() => {
@@ -108,8 +117,19 @@ impl Stream {
             _ => None,
         };
         let mut open = steps;
+        if steps > 1 {
+            self.hole = Some(Hole {
+                clock_ns: packet.clock_ns,
+                ts_ns: packet.ts_ns,
+                span_ns: elapsed_ns,
+                first: self.sequence.highest().wrapping_add(1),
+                count: steps - 1,
+                numbering: self.numbering,
+            });
+        }
         if let Some(cut) = cut {
             self.cut(packet, steps - 1, cut);
+            self.section.gaps = u32::from(elapsed_ns > GAP_NS);
             open = 1;
         } else {
             self.open_interval(packet.clock_ns);
@@ -126,7 +146,11 @@ impl Stream {
             self.top_ts = packet.timestamp;
         }
         self.arrive(packet, steps, open, played);
-        cut.map_or(Pushed::Continues, Pushed::Cut)
+        match cut {
+            Some(cut) => Pushed::Cut(cut),
+            None if steps > 1 => Pushed::Missing,
+            None => Pushed::Continues,
+        }
     }
 
     /// At or behind the highest number: a duplicate or a late packet.
@@ -266,7 +290,6 @@ impl Stream {
         self.section.lead_in(missing);
         match reason {
             Cut::Gap => {
-                self.section.gaps = 1;
                 if packet.marker {
                     // A talkspurt: receivers take the chance to start afresh.
                     let transit_ns = self.transit_ns + self.difference(packet);
@@ -275,6 +298,7 @@ impl Stream {
                 }
             }
             Cut::PayloadType => {
+                self.codec_changes = self.codec_changes.saturating_add(1);
                 self.take_type(packet.payload_type);
                 self.anchor(packet);
             }
@@ -285,6 +309,7 @@ impl Stream {
     /// Begins a section whose numbers follow nothing; the packet is counted.
     pub(super) fn begin(&mut self, packet: &Packet) {
         self.vacant = false;
+        self.numbering = self.numbering.wrapping_add(1);
         self.open(packet, self.sequence.highest());
         self.take_type(packet.payload_type);
         self.anchor(packet);
@@ -305,8 +330,10 @@ impl Stream {
             top: base,
             ttl_min: u8::MAX,
             payload_type: self.payload_type,
+            first_byte: packet.head.to_be_bytes()[0],
             ..Section::default()
         };
+        self.first_byte = self.section.first_byte;
         self.interval_mark = Mark::default();
         self.window_mark = Mark::default();
         self.window_start_ns = packet.clock_ns;
