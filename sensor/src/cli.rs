@@ -2,9 +2,13 @@
 //!
 //! It turns words into values and does nothing else; `main.rs` acts on them.
 
+mod outside;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use outside::{OutsideArgs, RegistersArgs, RequestsArgs, State};
 
 /// VoIP monitoring sensor: SIP and RTP from a mirror port into call records and PCAP.
 #[derive(Debug, Parser)]
@@ -30,6 +34,12 @@ pub enum Command {
     Summary(SummaryArgs),
     /// Show one call, also one that still runs: its ladder, its streams, its quality.
     Call(CallArgs),
+    /// List registrations: each change of their state.
+    Registers(RegistersArgs),
+    /// List SIP MESSAGEs.
+    Messages(OutsideArgs),
+    /// List other SIP requests outside of calls (OPTIONS, SUBSCRIBE, …), malformed ones included.
+    Requests(RequestsArgs),
     /// Write one call's packets (SIP, RTP, RTCP, in order of time) to a capture file.
     Pcap(PcapArgs),
     /// Write one call's audio to a WAV file: the caller left, the callee right.
@@ -75,7 +85,7 @@ pub struct RunArgs {
     pub allow_own_address: bool,
 }
 
-/// How `replay`, `calls` and `call` print.
+/// How `replay` and the lists print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Aligned columns for people.

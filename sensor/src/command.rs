@@ -3,6 +3,7 @@
 mod audio;
 mod in_place;
 mod live;
+mod outside;
 mod pcap;
 mod replay;
 mod run;
@@ -31,6 +32,9 @@ pub fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Calls(args) => calls(&args)?,
         Command::Summary(args) => summary(&args)?,
         Command::Call(args) => return call(&args),
+        Command::Registers(args) => outside::registers(&args)?,
+        Command::Messages(args) => outside::messages(&args)?,
+        Command::Requests(args) => outside::requests(&args)?,
         Command::Pcap(args) => pcap::pcap(&args)?,
         Command::Audio(args) => audio::audio(&args)?,
         Command::Status(args) => print_status(&args)?,

@@ -165,6 +165,18 @@ pub enum Event {
     StreamRecords,
     /// Records of voice quality reports made.
     VqReports,
+    /// Records of changes of registrations made.
+    RegisterRecords,
+    /// Records of MESSAGEs made.
+    MessageRecords,
+    /// Other requests outside of calls that are over: records, but for repetitions.
+    SipRecords,
+    /// … of them repetitions with equal outcome, which have no record of their own.
+    SipRepeats,
+    /// Requests outside of calls, and registrations, that found no room.
+    SipRefused,
+    /// SIP messages outside of calls of methods that are not to be recorded.
+    SipUnwanted,
     /// Media endpoints that could not be told to the kernel's map.
     LearnedLost,
     /// Records lost because the writer could not keep up.
@@ -216,6 +228,12 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "call_records",
     "stream_records",
     "vq_reports",
+    "register_records",
+    "message_records",
+    "sip_records",
+    "sip_repeats",
+    "sip_refused",
+    "sip_unwanted",
     "learned_lost",
     "records_lost",
     "ties_omitted",

@@ -30,7 +30,7 @@ use crate::worker::shard::Shard;
 use crate::worker::spooling::Spooling;
 use crate::worker::streams::Streams;
 use crate::worker::{Pace, Parts, Worker};
-use crate::writer::{Made, Meeting, Show, Writer, Written};
+use crate::writer::{Made, Meeting, Repeats, Show, Writer, Written};
 
 /// Records on their way to the writer at most.
 const RECORDS_MAX: usize = 65_536;
@@ -134,31 +134,42 @@ impl Stations {
     }
 }
 
-/// The writer's thread, and where it counts legs that it has forgotten.
+/// What the writer counts, where others can read it.
+#[derive(Clone, Debug, Default)]
+pub struct WriterCounts {
+    /// Legs that it has forgotten.
+    pub forgotten: Arc<AtomicU64>,
+    /// Requests outside of calls that are repetitions.
+    pub repeats: Arc<AtomicU64>,
+}
+
+/// The writer's thread, and where it counts.
 pub fn start_writer(
     config: &Config,
     records: Receiver<Made>,
     progress: Option<Arc<Progress>>,
     store: Option<Box<dyn Store>>,
     show: Option<Box<dyn Show>>,
-) -> anyhow::Result<(std::thread::JoinHandle<Written>, Arc<AtomicU64>)> {
+) -> anyhow::Result<(std::thread::JoinHandle<Written>, WriterCounts)> {
     let (ids, meeting) = (IdSource::new(config.id_sensor), Meeting::default());
-    let forgotten = meeting.forgotten();
-    let writer = Writer { records, progress, store, show, ids, meeting };
+    let counts = WriterCounts { forgotten: meeting.forgotten(), repeats: Arc::default() };
+    let repeats = Repeats::new(config.sip_msg_repeat_seconds, Arc::clone(&counts.repeats));
+    let writer = Writer { records, progress, store, show, ids, meeting, repeats };
     let thread = std::thread::Builder::new()
         .name("writer".into())
         .spawn(move || writer.run())
         .context("cannot start the writer's thread")?;
-    Ok((thread, forgotten))
+    Ok((thread, counts))
 }
 
 /// The sum of all workers' counters, and what the writer counts.
-pub fn total(published: &[Arc<Published>], forgotten: &AtomicU64) -> Tally {
+pub fn total(published: &[Arc<Published>], counts: &WriterCounts) -> Tally {
     let mut sum = Tally::default();
     for one in published {
         sum.add(&one.read());
     }
-    sum.set(Event::LegsForgotten, forgotten.load(Ordering::Relaxed));
+    sum.set(Event::LegsForgotten, counts.forgotten.load(Ordering::Relaxed));
+    sum.set(Event::SipRepeats, counts.repeats.load(Ordering::Relaxed));
     sum
 }
 

@@ -5,6 +5,7 @@
 //! failure is logged once, counted, and reported at the end.
 
 mod meeting;
+mod repeats;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use ringtap_cdr::{IdSource, Record, Store, StoreError};
 use crate::worker::exchange::Progress;
 
 pub use meeting::Meeting;
+pub use repeats::Repeats;
 
 /// Records one transaction takes at most.
 const BATCH_MAX: usize = 2000;
@@ -72,6 +74,8 @@ pub struct Writer {
     pub ids: IdSource,
     /// Joins the legs of one call.
     pub meeting: Meeting,
+    /// Tells requests that are only repetitions.
+    pub repeats: Repeats,
 }
 
 impl std::fmt::Debug for Writer {
@@ -80,12 +84,17 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-/// Where a record stands among those of one tick.
-fn order(made: &Made) -> (u64, u64, &str, u32) {
+/// Where a record stands among those of one tick. Records that are equal in this come from one
+/// shard, and keep its order.
+fn order(made: &Made) -> (u64, u64, &str, u64) {
     match &made.record {
         Record::Call(call) => (made.at, call.calldate_us, call.callid.as_str(), 0),
-        Record::Stream(lone) => (made.at, lone.stream.first_us, "", lone.stream.ssrc),
         Record::Vq(report) => (made.at, report.ts_us, report.callid.as_str(), 0),
+        Record::Stream(lone) => (made.at, lone.stream.first_us, "", u64::from(lone.stream.ssrc)),
+        Record::Transaction(one) => (made.at, one.first_us, one.callid.as_str(), 1),
+        Record::Register(one) => {
+            (made.at, one.created_us, one.callid.as_str(), one.register_key.max(2))
+        }
     }
 }
 
@@ -108,7 +117,8 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => false,
             };
             // What was read into `waiting` after `before` was taken may be incomplete from there.
-            Self::release(&mut waiting, if open { before } else { u64::MAX }, &mut batch);
+            let until = if open { before } else { u64::MAX };
+            Self::release(&mut waiting, until, &mut self.repeats, &mut batch);
             written.records += self.number_and_show(&mut batch, &mut written.error);
             if batch.len() >= BATCH_MAX || Instant::now() >= due || !open {
                 let failed = !self.keep(&mut batch, &mut written);
@@ -124,14 +134,25 @@ impl Writer {
         }
     }
 
-    /// Moves what is complete from `waiting` to `batch`, in order.
-    fn release(waiting: &mut Vec<Made>, before: u64, batch: &mut Vec<Record>) {
+    /// Moves what is complete from `waiting` to `batch`, in order, without mere repetitions.
+    fn release(
+        waiting: &mut Vec<Made>,
+        before: u64,
+        repeats: &mut Repeats,
+        batch: &mut Vec<Record>,
+    ) {
         if waiting.is_empty() {
             return;
         }
         waiting.sort_by(|a, b| order(a).cmp(&order(b)));
         let ready = waiting.partition_point(|made| made.at < before);
-        batch.extend(waiting.drain(..ready).map(|made| made.record));
+        batch.extend(waiting.drain(..ready).map(|made| made.record).filter_map(|mut record| {
+            let news = match &mut record {
+                Record::Transaction(one) => repeats.is_news(one),
+                _ => true,
+            };
+            news.then_some(record)
+        }));
     }
 
     /// Gives new records their IDs and shows them; those that wait for the store have theirs.
@@ -149,6 +170,8 @@ impl Writer {
                 }
                 Record::Stream(lone) => lone.id = self.ids.next(lone.stream.first_us),
                 Record::Vq(report) => report.id = self.ids.next(report.ts_us),
+                Record::Transaction(one) => one.id = self.ids.next(one.first_us),
+                Record::Register(one) => one.id = self.ids.next(one.created_us),
             }
             if let Some(show) = &mut self.show {
                 note_error(error, show.show(record));

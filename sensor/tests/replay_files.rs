@@ -255,9 +255,41 @@ fn peak_kib(files: &[PathBuf]) -> u64 {
     u64::try_from(usage.ru_maxrss).unwrap()
 }
 
+/// Each message of RFC 4475 is a record, and what is wrong with it is said.
+#[test]
+fn torture_messages_are_records() {
+    let Some(folder) = real_captures() else { return };
+    let (said, ledger) = replay(&[&folder.join("ersip__rfc4475_torture_udp.pcap")], 2);
+    let records = said.well().records();
+    let count = |kind: &str| records.iter().filter(|r| r["type"] == kind).count();
+    let faulty = records.iter().filter(|r| r["malformed"].is_string()).count() as u64;
+    assert_eq!(records.len(), 49);
+    assert_eq!((count("register"), count("message")), (9, 1));
+    assert_eq!(faulty, number(&ledger, "/user/events/sip_malformed"));
+    assert!(faulty >= 17, "{faulty}");
+    let told: u64 = ["call", "register", "message", "sip"]
+        .iter()
+        .map(|kind| number(&ledger, &format!("/user/events/{kind}_records")))
+        .sum();
+    assert_eq!(told, 49);
+}
+
 fn stream_line(stream: &Value) -> String {
     let keys = ["saddr", "sport", "daddr", "dport", "codec", "received", "lost"];
     keys.map(|key| stream[key].to_string()).join(" ")
+}
+
+/// A registration or a request outside of calls.
+fn outside_line(record: &Value) -> String {
+    let keys: &[&str] = match record["type"].as_str() {
+        Some("register") => {
+            &["type", "state_name", "counter", "to_num", "contact_num", "expires", "response"]
+        }
+        Some("message") => &["type", "caller", "called", "lastSIPresponse", "content_length"],
+        _ => &["type", "method", "number_src", "number_dst", "response"],
+    };
+    let columns: Vec<String> = keys.iter().map(|key| record[*key].to_string()).collect();
+    format!("  {}", columns.join(" "))
 }
 
 /// What is known of a few of them, as read by a person.
@@ -267,15 +299,25 @@ fn well_known_captures_keep_their_records() {
     let keys =
         ["callid", "caller", "called", "sipcallerip", "lastSIPresponseNum", "bye", "whohanged"];
     let mut lines = Vec::new();
-    for name in
-        ["PcapPlusPlus__sip_reqs.pcap", "nDPI__pcap_sip.pcap", "ipfixprobe__inputs_sip.pcap"]
-    {
+    for name in [
+        "PcapPlusPlus__sip_reqs.pcap",
+        "nDPI__pcap_sip.pcap",
+        "ipfixprobe__inputs_sip.pcap",
+        "nDPI__sip_hello.pcapng",
+    ] {
         let (said, _) = replay(&[&folder.join(name)], 2);
         lines.push(name.to_owned());
         for record in said.well().records() {
-            if record["type"] == "stream" {
-                lines.push(format!("  stream {}", stream_line(&record)));
-                continue;
+            match record["type"].as_str() {
+                Some("call") => {}
+                Some("stream") => {
+                    lines.push(format!("  stream {}", stream_line(&record)));
+                    continue;
+                }
+                _ => {
+                    lines.push(outside_line(&record));
+                    continue;
+                }
             }
             let columns: Vec<String> = keys.iter().map(|key| record[*key].to_string()).collect();
             lines.push(format!("  call {}", columns.join(" ")));

@@ -73,6 +73,7 @@ impl Config {
 }
 
 const YES_NO: &str = "yes or no";
+const RECORDED: &str = "yes, no or nodb";
 const SECONDS: &str = "seconds (1 to 4000000)";
 const COUNT: &str = "a number (1 to 4000000)";
 const LEVEL: &str = "a level of zstd (-7 to 22)";
@@ -104,6 +105,15 @@ fn zstd(text: &str) -> Option<bool> {
 fn deduplicate(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "md5" | "crc32" | "crc64" | "murmur" => Some(true),
+        other => yes_no(other),
+    }
+}
+
+/// What would be watched but not stored is not recorded.
+fn recorded(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "nodb" => Some(false),
+        "old" => Some(true),
         other => yes_no(other),
     }
 }
@@ -272,6 +282,21 @@ pub(super) static KEYS: &[Key] = keys! {
         => |c, text| headers(&mut c.matchheader, text), |c| c.matchheader.clear();
     "callidmerge_header" HEADERS
         => |c, text| headers(&mut c.callidmerge_header, text), |c| c.callidmerge_header.clear();
+    "sip-register" RECORDED => set!(sip_register, recorded);
+    "sip-message" RECORDED => set!(sip_message, recorded);
+    "hide_message_content" YES_NO => set!(hide_message_content, yes_no);
+    "sip-options" RECORDED => set!(sip_options, recorded);
+    "sip-subscribe" RECORDED => set!(sip_subscribe, recorded);
+    "sip-notify" RECORDED => set!(sip_notify, recorded);
+    "sip-other" RECORDED => set!(sip_other, recorded);
+    "sip-msg-repeat-time" "seconds (0 to 4000000; 0: a record for each)"
+        => set!(sip_msg_repeat_seconds, |text| number(text, 0, 4_000_000));
+    "sip-register-timeout" SECONDS => set!(sip_register_timeout, seconds);
+    "sip-register-state-timeout" SECONDS => set!(sip_register_state_timeout, seconds);
+    "transactions_max" "requests (1 to 10000000)"
+        => set!(transactions_max, |text| number(text, 1, 10_000_000));
+    "registrations_max" "registrations (1 to 10000000)"
+        => set!(registrations_max, |text| number(text, 1, 10_000_000));
     "calls_max" "calls (1 to 10000000)" => set!(calls_max, |text| number(text, 1, 10_000_000));
     "streams_max" "streams (64 to 20000000)"
         => set!(streams_max, |text| number(text, 64, 20_000_000));

@@ -121,6 +121,30 @@ pub struct Config {
     pub matchheader: Vec<String>,
     /// The same: legs are joined by it, and stay records of their own.
     pub callidmerge_header: Vec<String>,
+    /// REGISTER becomes records of registrations.
+    pub sip_register: bool,
+    /// MESSAGE outside of calls becomes records,
+    pub sip_message: bool,
+    /// without what it says.
+    pub hide_message_content: bool,
+    /// OPTIONS outside of calls becomes records.
+    pub sip_options: bool,
+    /// SUBSCRIBE outside of calls becomes records.
+    pub sip_subscribe: bool,
+    /// NOTIFY outside of calls becomes records.
+    pub sip_notify: bool,
+    /// Any other request outside of calls becomes records.
+    pub sip_other: bool,
+    /// Equal requests with equal outcome become one record in so many seconds; 0: one each.
+    pub sip_msg_repeat_seconds: u32,
+    /// A REGISTER that nobody answers, seconds.
+    pub sip_register_timeout: u32,
+    /// Failures of a registration in a row become one record in so many seconds.
+    pub sip_register_state_timeout: u32,
+    /// Requests outside of calls that are waited on at once, for each worker.
+    pub transactions_max: usize,
+    /// Registrations that are remembered at once, for each worker.
+    pub registrations_max: usize,
     /// Where records go.
     pub store: Option<String>,
     /// The root of the spool.
@@ -230,6 +254,18 @@ impl Default for Config {
             remotepartypriority: false,
             matchheader: Vec::new(),
             callidmerge_header: Vec::new(),
+            sip_register: call.recorded.register,
+            sip_message: call.recorded.message,
+            hide_message_content: true,
+            sip_options: call.recorded.options,
+            sip_subscribe: call.recorded.subscribe,
+            sip_notify: call.recorded.notify,
+            sip_other: call.recorded.other,
+            sip_msg_repeat_seconds: 600,
+            sip_register_timeout: call.sip_register_timeout,
+            sip_register_state_timeout: call.sip_register_state_timeout,
+            transactions_max: call.transactions_max,
+            registrations_max: call.registrations_max,
             store: None,
             spooldir: PathBuf::from("/var/spool/ringtap"),
             savesip: false,

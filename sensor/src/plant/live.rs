@@ -4,7 +4,7 @@
 //! The end is orderly: the kernel is told to send no more, what the sockets still hold is read,
 //! calls become records, the spool is sealed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use ringtap_cdr::Store;
 use ringtap_common::verdict::Fate;
 
 use super::replay::FailGuard;
-use super::{Kind, SharedPorts, Stations, options, start_writer, total};
+use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, total};
 use crate::config::Config;
 use crate::ledger::Published;
 use crate::live::{Asked, Desk, now_us};
@@ -73,7 +73,7 @@ pub fn capture(
     let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 };
     let stations = Stations::build(config, queues.len(), kind)?;
     let Stations { mut workers, progress, published, spool, records, mut desk } = stations;
-    let (writer, forgotten) = start_writer(config, records, None, store, None)?;
+    let (writer, counts) = start_writer(config, records, None, store, None)?;
     let (sender, upstream) = bounded(UPSTREAM_MAX);
     if let Some(first) = workers.first_mut()
         && options::learned_media(config)
@@ -101,8 +101,7 @@ pub fn capture(
         };
         threads.push(start(station, guard, index, place)?);
     }
-    let watch =
-        Watch { started: Instant::now(), opened: &opened, published, forgotten, stats, spool };
+    let watch = Watch { started: Instant::now(), opened: &opened, published, counts, stats, spool };
     for (name, opened) in &opened {
         if let Some(size) = opened.xdp.as_ref().and_then(|xdp| xdp.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
@@ -279,7 +278,7 @@ struct Watch<'a> {
     started: Instant,
     opened: &'a [(String, Opened)],
     published: Vec<Arc<Published>>,
-    forgotten: Arc<AtomicU64>,
+    counts: WriterCounts,
     stats: Vec<Stats>,
     spool: Option<ringtap_spool::SpoolHandle>,
 }
@@ -377,7 +376,7 @@ impl Watch<'_> {
         Ledger {
             uptime_s: self.started.elapsed().as_secs(),
             interfaces: interfaces.map(|(at, one)| interface(at, one, &stats)).collect(),
-            user: total(&self.published, &self.forgotten),
+            user: total(&self.published, &self.counts),
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
             workers: self.published.iter().map(|p| p.read().received).collect(),
             file_frames: None,

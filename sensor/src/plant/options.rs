@@ -16,6 +16,9 @@ use crate::worker::record::dialog::Kept;
 use crate::worker::spooling::{self, Saving};
 use crate::worker::streams;
 
+/// How much of a MESSAGE's text is kept, in bytes.
+const MESSAGE_TEXT_MAX: usize = 4096;
+
 /// Which ports mean what.
 pub fn ports(config: &Config) -> PortSets {
     let mut sets = PortSets::EMPTY;
@@ -57,6 +60,19 @@ pub fn calls(config: &Config) -> ringtap_call::Options {
         max_invite_packets_in_call: config.max_invite_packets_in_call,
         response_time_from_first_invite: config.response_time_from_first_invite,
         caller_headers: caller_headers(config),
+        recorded: ringtap_call::Recorded {
+            register: config.sip_register,
+            message: config.sip_message,
+            options: config.sip_options,
+            subscribe: config.sip_subscribe,
+            notify: config.sip_notify,
+            other: config.sip_other,
+        },
+        transactions_max: config.transactions_max,
+        registrations_max: config.registrations_max,
+        sip_register_timeout: config.sip_register_timeout,
+        sip_register_state_timeout: config.sip_register_state_timeout,
+        message_text_max: if config.hide_message_content { 0 } else { MESSAGE_TEXT_MAX },
         ..ringtap_call::Options::default()
     }
 }

@@ -42,8 +42,7 @@ pub fn replay(
 ) -> anyhow::Result<Replayed> {
     let stations = Stations::build(config, workers, Kind::Files)?;
     let Stations { workers, progress, published, spool, records, .. } = stations;
-    let (writer, forgotten) =
-        start_writer(config, records, Some(Arc::clone(&progress)), store, show)?;
+    let (writer, counts) = start_writer(config, records, Some(Arc::clone(&progress)), store, show)?;
     let (free, empty) = bounded(LOADS_MAX);
     for _ in 0..LOADS_MAX {
         // There is room for each of them.
@@ -74,7 +73,7 @@ pub fn replay(
     }
     let outcome = outcome.map_err(|_| anyhow::anyhow!("the reading thread has died"))??;
     let written = written.map_err(|_| anyhow::anyhow!("the writer has died"))?;
-    Ok(Replayed { tally: total(&published, &forgotten), outcome, written, spool: spool? })
+    Ok(Replayed { tally: total(&published, &counts), outcome, written, spool: spool? })
 }
 
 type Workers = (Vec<JoinHandle<()>>, Vec<Sender<Arc<Load>>>);

@@ -175,11 +175,11 @@ pub(super) fn socket(addr: std::net::SocketAddr) -> String {
     std::net::SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
 }
 
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     dash((!text.is_empty()).then_some(text))
 }
 
-fn id(id: u64) -> String {
+pub(super) fn id(id: u64) -> String {
     dash((id > 0).then_some(id))
 }
 

@@ -1,4 +1,5 @@
-//! What `calls`, `call` and `summary` print: lists, tables, one call's ladder, sums.
+//! What `calls`, `call` and `summary` print: lists, tables, one call's ladder, sums; and lists of
+//! what happened outside of calls.
 //!
 //! Records come from a store or from whoever has them; questions are the store's business.
 
@@ -9,6 +10,7 @@ mod legs;
 mod list;
 mod live;
 mod one;
+mod outside;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ use ringtap_cdr::{CallRecord, Filter, Record, Store, StoreError, json};
 pub use legs::{grouped, with_legs};
 pub use list::{calls_table, streams_table};
 pub use live::{live_calls, running};
+pub use outside::{messages, messages_table, registers, registers_table, requests, requests_table};
 pub use summary::summary;
 
 /// Rows of a table that are held to align their columns; longer lists come in several tables.

@@ -112,6 +112,7 @@ fn facts(call: &CallRecord, running: bool) -> String {
     place.push(format!("{} SIP messages", call.sip_messages));
     fact("seen", &place.join(", "));
     fact("media", &course::marks(call));
+    fact("fault", &safe(&call.malformed));
     out
 }
 

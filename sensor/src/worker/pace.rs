@@ -105,7 +105,7 @@ impl<P: Ports> Worker<P> {
         }
         let Pace::Live { handled } = self.parts.pace else { return };
         self.parts.shard.advance(handled, &mut self.parts.exchange, &mut self.tally);
-        self.parts.shard.tick(handled, handled, &mut self.parts.exchange);
+        self.parts.shard.tick(handled, handled, &mut self.parts.exchange, &mut self.tally);
         self.parts.progress.calls_done(index, handled);
         self.apply(u64::MAX, now_ns);
         self.look_over(now_ns, now_ns);
@@ -127,7 +127,7 @@ impl<P: Ports> Worker<P> {
         self.shard_ticks();
         self.parts.exchange.collect();
         self.parts.shard.advance(END, &mut self.parts.exchange, &mut self.tally);
-        self.parts.shard.finish(END, &mut self.parts.exchange);
+        self.parts.shard.finish(END, &mut self.parts.exchange, &mut self.tally);
         self.parts.progress.calls_done(index, END + 1);
 
         self.wait_until(|progress| progress.calls() > END);
@@ -148,6 +148,9 @@ impl<P: Ports> Worker<P> {
         self.signalling.report(&mut self.tally);
         self.tally.set(Event::SipRingFull, self.parts.exchange.lost());
         self.tally.set(Event::TiesOmitted, self.parts.shard.ties_omitted());
+        let outside = self.parts.shard.outside_counters();
+        self.tally.set(Event::SipRefused, outside.refused + outside.registrations_refused);
+        self.tally.set(Event::SipUnwanted, outside.unwanted);
         if let Some(spool) = &self.parts.spool {
             self.tally.set(Event::SpoolTableFull, spool.table_full());
         }
@@ -214,7 +217,7 @@ impl<P: Ports> Worker<P> {
             self.parts.exchange.collect();
             let (exchange, tally) = (&mut self.parts.exchange, &mut self.tally);
             self.parts.shard.advance(tick.number + 1, exchange, tally);
-            self.parts.shard.tick(tick.number, tick.clock_ns, exchange);
+            self.parts.shard.tick(tick.number, tick.clock_ns, exchange, tally);
             self.parts.progress.calls_done(index, tick.number + 1);
             pending.pop_front();
         }

@@ -1,9 +1,10 @@
-//! A call's signalling and its streams into one record.
+//! A call's signalling and its streams into one record; in `outside`, requests outside of calls.
 //!
 //! Only names and units change here; every figure comes from `call` and `media`.
 
 pub mod dialog;
 mod media;
+mod outside;
 mod vq;
 
 use compact_str::CompactString;
@@ -115,6 +116,7 @@ impl Recorder {
             ladder: ladder(call),
             ladder_dropped: call.ladder_omitted,
             dialog: dialog::dialog(call, &self.kept),
+            malformed: outside::label(call.malformed),
             ..CallRecord::default()
         }
     }

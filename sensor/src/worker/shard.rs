@@ -80,7 +80,7 @@ impl Shard {
             match stamped.note {
                 Note::Sip(sip) => {
                     self.message(stamped.at, &sip, tally);
-                    self.act((stamped.at, stamped.order), exchange);
+                    self.act((stamped.at, stamped.order), exchange, tally);
                 }
                 Note::Streams(streams) => self.join(stamped.at, *streams, tally),
                 Note::Media { call, clock_ns } => self.calls.saw_media(call, clock_ns),
@@ -92,17 +92,22 @@ impl Shard {
     }
 
     /// Lets timers fire up to `clock_ns`.
-    pub fn tick(&mut self, at: u64, clock_ns: u64, exchange: &mut Exchange) {
+    pub fn tick(&mut self, at: u64, clock_ns: u64, exchange: &mut Exchange, tally: &mut Tally) {
         if self.calls.poll_timeout().is_some_and(|due| due <= clock_ns) {
             self.calls.handle_timeout(clock_ns, &mut self.events);
-            self.act((at, u64::MAX), exchange);
+            self.act((at, u64::MAX), exchange, tally);
         }
     }
 
     /// Ends all calls: the capture is over.
-    pub fn finish(&mut self, at: u64, exchange: &mut Exchange) {
+    pub fn finish(&mut self, at: u64, exchange: &mut Exchange, tally: &mut Tally) {
         self.calls.flush(&mut self.events);
-        self.act((at, u64::MAX), exchange);
+        self.act((at, u64::MAX), exchange, tally);
+    }
+
+    /// What was counted of requests outside of calls.
+    pub fn outside_counters(&self) -> ringtap_call::outside::Counters {
+        self.calls.outside_counters()
     }
 
     /// Calls that wait for reports of their streams.
@@ -133,7 +138,7 @@ impl Shard {
         }
     }
 
-    fn act(&mut self, place: (u64, u64), exchange: &mut Exchange) {
+    fn act(&mut self, place: (u64, u64), exchange: &mut Exchange, tally: &mut Tally) {
         for event in self.events.drain(..) {
             match event {
                 CallEvent::Claim(claim) => {
@@ -147,6 +152,17 @@ impl Shard {
                     let closing = Closing { summary, waiting, streams: Vec::new() };
                     self.closing.insert((call, instance), closing);
                     exchange.broadcast(place, || Note::Close { call, instance, shard });
+                }
+                CallEvent::Transaction(transaction) => {
+                    let record = self.recorder.transaction(&transaction);
+                    let message = record.is_message();
+                    tally.note(if message { Event::MessageRecords } else { Event::SipRecords });
+                    self.recorder.emit(place.0, Record::Transaction(Box::new(record)), tally);
+                }
+                CallEvent::Register(register) => {
+                    tally.note(Event::RegisterRecords);
+                    let record = self.recorder.register(&register);
+                    self.recorder.emit(place.0, Record::Register(Box::new(record)), tally);
                 }
             }
         }

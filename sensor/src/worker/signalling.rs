@@ -1,12 +1,13 @@
 //! SIP out of datagrams and TCP segments, and on to the shard of its call.
 //!
-//! Only the Call-ID is looked for here; the message is understood where its call lives. Segments
-//! that complete no message wait, in copy, for the one that does: they belong to its call.
+//! Only the Call-ID (of a REGISTER: the address of record) is looked for here; the message is
+//! understood where its call lives. Segments that complete no message wait, in copy, for the one
+//! that does: they belong to its call.
 
 use std::collections::VecDeque;
 
 use ringtap_assemble::stream::{Flow, Segment, Streams};
-use ringtap_call::{CallKey, Meta};
+use ringtap_call::{CallKey, Meta, registration_route};
 use ringtap_common::walk::PROTO_TCP;
 use ringtap_sip::{Message, call_id_of, looks_like_sip};
 use smallvec::SmallVec;
@@ -213,10 +214,19 @@ fn send(
         // A message without one is worth a record all the same.
         None => Message::parse(bytes).ok().map(|_| meta.nameless_key(u64::from(realm)))?,
     };
-    let shard = call.0 % exchange.workers() as u64;
+    let shard =
+        registration_of(u64::from(realm), bytes).unwrap_or(call.0) % exchange.workers() as u64;
     let note = SipNote { meta, bytes: bytes.into() };
     exchange.send(shard as usize, place, Note::Sip(Box::new(note)));
     Some(call)
+}
+
+/// Where a message that is about a registration goes instead of the shard of its Call-ID.
+fn registration_of(realm: u64, bytes: &[u8]) -> Option<u64> {
+    // Most requests say in their first byte that they are none.
+    let first = bytes.trim_ascii_start().first().copied().unwrap_or_default();
+    let may_be = !first.is_ascii_uppercase() || matches!(first, b'R' | b'S');
+    may_be.then(|| Message::parse(bytes).ok())?.and_then(|m| registration_route(realm, &m))
 }
 
 fn meta(decoded: &Decoded<'_>) -> Meta {

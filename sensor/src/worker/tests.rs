@@ -104,8 +104,7 @@ impl Bench {
     fn calls(&self) -> Vec<CallRecord> {
         let call = |record| match record {
             Record::Call(call) => *call,
-            Record::Stream(stream) => panic!("no call: {stream:?}"),
-            Record::Vq(report) => panic!("no call: {report:?}"),
+            other => panic!("no call: {other:?}"),
         };
         self.made().into_iter().map(call).collect()
     }
@@ -195,6 +194,7 @@ fn rtp_before_its_sdp_is_the_calls_and_older_rtp_is_not() {
             Record::Call(call) => call.streams.iter().map(|s| s.received).sum::<u64>(),
             Record::Stream(lone) => lone.stream.received,
             Record::Vq(_) => 0,
+            other => panic!("neither call nor stream: {other:?}"),
         };
         assert_eq!(made.len(), streams, "{made:#?}");
         let all: u64 = made.iter().map(received).sum();

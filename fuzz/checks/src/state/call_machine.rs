@@ -17,11 +17,11 @@ const METHODS: [&str; 12] = [
     "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK", "INFO", "OPTIONS", "REGISTER", "REFER",
     "MESSAGE", "FOO",
 ];
-const CODES: [u16; 16] =
-    [100, 180, 183, 200, 202, 302, 401, 404, 407, 481, 486, 487, 491, 500, 603, 699];
+const CODES: [u16; 17] =
+    [100, 180, 183, 200, 202, 302, 401, 404, 407, 423, 481, 486, 487, 491, 500, 603, 699];
 /// Pauses: none, retransmissions, the timers of a call, days.
 const WAITS_MS: [u64; 8] = [0, 1, 500, 5_000, 32_000, 301_000, 3_600_000, 100_000_000];
-const EXTRAS: [&str; 8] = [
+const EXTRAS: [&str; 12] = [
     "",
     "Reason: Q.850;cause=16;text=\"x\"\r\n",
     "Reason: SIP;cause=200, Q.850;cause=17\r\n",
@@ -30,6 +30,10 @@ const EXTRAS: [&str; 8] = [
     "Session-ID: ab;remote=cd\r\n",
     "Diversion: <sip:9@c.example>;reason=busy\r\n",
     "P-Asserted-Identity: <sip:8@c.example>, <tel:+7>\r\n",
+    "Contact: <sip:1@10.0.0.1>;expires=60\r\n",
+    "Contact: *\r\nExpires: 0\r\n",
+    "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n",
+    "Contact: <sip:1@10.0.0.1>\r\nAuthorization: Digest username=\"u\", nonce=\"n\"\r\n",
 ];
 
 /// One thing that happens.
@@ -44,7 +48,13 @@ enum Step {
 pub fn call_machine(data: &[u8]) {
     let mut input = Input::new(data);
     let options = match input.byte() % 4 {
-        0 => Options { calls_max: 2, max_sip_packets_in_call: 8, ..Options::default() },
+        0 => Options {
+            calls_max: 2,
+            max_sip_packets_in_call: 8,
+            transactions_max: 2,
+            registrations_max: 1,
+            ..Options::default()
+        },
         1 => Options { bye_timeout: 1, rtptimeout: 2, zombie_timeout: 1, ..Options::default() },
         _ => Options::default(),
     };
@@ -155,13 +165,16 @@ fn play(steps: &[(u64, Step)], options: Options, polls: bool) -> Vec<Event> {
             calls.handle_timeout(now_ns, &mut events);
             assert!(calls.poll_timeout().is_none_or(|due| due > now_ns));
         }
+        let (open, users) = calls.live_outside();
         assert!(calls.live() <= options.calls_max);
-        assert_eq!(calls.poll_timeout().is_none(), calls.live() == 0);
+        assert!(open <= options.transactions_max && users <= options.registrations_max);
+        assert_eq!(calls.poll_timeout().is_none(), calls.live() + open + users == 0);
     }
     // A day and a limit later all is over, without a flush.
     let silence_ns = (u64::from(options.absolute_timeout) + 86_400) * 1_000 * MS;
     calls.handle_timeout(now_ns + silence_ns, &mut events);
     assert_eq!((calls.live(), calls.poll_timeout()), (0, None), "a call never ends");
+    assert_eq!(calls.live_outside(), (0, 0), "a request or a registration never ends");
     balanced(&calls, &events);
     events
 }
@@ -176,8 +189,11 @@ fn balanced(calls: &Calls, events: &[Event]) {
                 assert!(closed.insert((call.call, call.instance)), "closed twice");
                 ordered(call);
             }
+            Event::Transaction(one) => assert!(one.first.clock_ns <= one.last.clock_ns, "{one:?}"),
+            Event::Register(one) => assert!(one.counter > 0, "{one:?}"),
         }
     }
+    balanced_outside(calls, events);
     let counters = calls.counters();
     assert_eq!(counters.calls_begun, counters.calls_closed);
     assert_eq!(counters.calls_closed, closed.len() as u64);
@@ -188,6 +204,16 @@ fn balanced(calls: &Calls, events: &[Event]) {
         + counters.no_call
         + counters.refused_calls;
     assert_eq!(counters.messages, placed);
+}
+
+/// Each message outside of calls was counted once, and each change of a registration was told.
+fn balanced_outside(calls: &Calls, events: &[Event]) {
+    let outside = calls.outside_counters();
+    let placed = outside.in_transaction + outside.late + outside.refused + outside.unwanted;
+    assert_eq!(outside.messages, placed);
+    assert_eq!(outside.begun, outside.closed);
+    let changes = events.iter().filter(|event| matches!(event, Event::Register(_))).count();
+    assert_eq!(outside.register_changes, changes as u64);
 }
 
 /// A record's times do not go back, and its counts agree.

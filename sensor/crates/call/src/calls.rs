@@ -17,6 +17,7 @@ use crate::deadline::Why;
 use crate::event::Event;
 use crate::key::{CallKey, Meta, check_of};
 use crate::options::Options;
+use crate::outside::{self, Outside};
 use crate::recent::{Closed, Recent};
 use crate::side::Reading;
 
@@ -36,6 +37,7 @@ pub struct Calls {
     timers: BinaryHeap<Reverse<(u64, CallKey)>>,
     recent: Recent,
     match_headers: Vec<CompactString>,
+    outside: Outside,
     counters: Counters,
 }
 
@@ -56,11 +58,17 @@ impl Calls {
     pub fn handle(&mut self, meta: &Meta, message: &Message<'_>, events: &mut Vec<Event>) {
         let reading = Reading::new(meta, message);
         self.count(&reading);
+        self.outside.handle_timeout(meta.clock_ns, &self.options, events);
         let call_id = message.call_id().unwrap_or_default();
         let key = match message.call_id() {
             Some(call_id) => CallKey::of(self.options.realm, call_id),
             None => meta.nameless_key(self.options.realm),
         };
+        // A REGISTER is no call's, whatever its Call-ID: it may not even be in the call's shard.
+        if reading.method == Method::Register || self.outside.expects(key, call_id, &reading) {
+            self.outside_of_calls(key, call_id, &reading, events);
+            return;
+        }
         self.expire(key, meta.clock_ns, events);
         let Some(call) = self.calls.get(&key) else {
             self.without_call(key, call_id, &reading, events);
@@ -81,11 +89,13 @@ impl Calls {
 
     /// Monotonic nanoseconds of the next timer; it may turn out to be early.
     pub fn poll_timeout(&self) -> Option<u64> {
-        self.timers.peek().map(|Reverse((due, _))| *due)
+        let call = self.timers.peek().map(|Reverse((due, _))| *due);
+        [call, self.outside.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Closes what is due at `now_clock_ns`.
     pub fn handle_timeout(&mut self, now_clock_ns: u64, events: &mut Vec<Event>) {
+        self.outside.handle_timeout(now_clock_ns, &self.options, events);
         while let Some(&Reverse((due, key))) = self.timers.peek()
             && due <= now_clock_ns
         {
@@ -112,6 +122,7 @@ impl Calls {
             let clock_ns = self.calls.get(&key).map_or(0, |call| call.progress.last);
             self.close(key, Why::Flushed, clock_ns, events);
         }
+        self.outside.flush(&self.options, events);
     }
 
     /// Media of a call was seen at this time; it keeps the call alive.
@@ -145,9 +156,19 @@ impl Calls {
         self.options.realm
     }
 
+    /// Requests outside of calls that are waited on, and registrations that are remembered.
+    pub fn live_outside(&self) -> (usize, usize) {
+        (self.outside.open(), self.outside.registered())
+    }
+
     /// The counters so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// The counters of what is outside of calls.
+    pub fn outside_counters(&self) -> outside::Counters {
+        self.outside.counters()
     }
 
     fn count(&mut self, reading: &Reading<'_>) {
@@ -197,6 +218,17 @@ impl Calls {
             self.begin(key, reading.meta.clock_ns, call_id, reading, events);
             return;
         }
+        self.outside_of_calls(key, call_id, reading, events);
+    }
+
+    /// A message of a request outside of calls, or of a call whose INVITE was not seen.
+    fn outside_of_calls(
+        &mut self,
+        key: CallKey,
+        call_id: &[u8],
+        reading: &Reading<'_>,
+        events: &mut Vec<Event>,
+    ) {
         match reading.method {
             Method::Invite
             | Method::Ack
@@ -208,6 +240,7 @@ impl Calls {
             }
             _ => self.counters.other_methods += 1,
         }
+        self.outside.handle(key, call_id, reading, &self.options, events);
     }
 
     fn begin(

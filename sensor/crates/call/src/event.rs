@@ -1,4 +1,5 @@
-//! What the call table tells its owner: media claims, and calls that are over.
+//! What the call table tells its owner: media claims, calls that are over, and what happened
+//! outside of calls.
 //!
 //! Plain data.
 
@@ -9,6 +10,7 @@ use ringtap_sip::sdp::MediaKind;
 use smallvec::SmallVec;
 
 use crate::key::CallKey;
+use crate::outside::{RegisterSummary, TransactionSummary};
 use crate::summary::CallSummary;
 
 /// One of a call's two sides.
@@ -97,4 +99,8 @@ pub enum Event {
     Claim(Claim),
     /// A call is over, and everything its signalling said.
     Close(Box<CallSummary>),
+    /// A request outside of calls is over.
+    Transaction(Box<TransactionSummary>),
+    /// A registration has changed its state.
+    Register(Box<RegisterSummary>),
 }

@@ -4,7 +4,8 @@
 //! reads a clock, a socket or a file, iterates a hash map for its output, or knows RTP; equal
 //! input gives equal output.
 //!
-//! Only INVITE dialogs are kept. Other methods are counted, and noted where they belong to a call.
+//! INVITE dialogs become calls; other methods are noted where they belong to one. Requests outside
+//! of calls are matched with their responses ([`outside`]).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -16,6 +17,7 @@ pub mod event;
 pub mod key;
 mod media;
 pub mod options;
+pub mod outside;
 mod recent;
 mod side;
 pub mod summary;
@@ -25,7 +27,8 @@ pub use calls::Calls;
 pub use counters::Counters;
 pub use event::{Claim, Event, Moment, PayloadType, Side};
 pub use key::{CallKey, Meta};
-pub use options::Options;
+pub use options::{Options, Recorded};
+pub use outside::{RegisterState, RegisterSummary, TransactionSummary, registration_route};
 pub use ringtap_sip::sdp::MediaKind;
 pub use summary::facts::{Branch, Counts, InfoDigit, SessionTimer, Transfer};
 pub use summary::metrics::{RequestDelay, SessionDuration};

@@ -46,6 +46,54 @@ pub struct Options {
     pub retry_ms: u32,
     /// How long a CANCEL is waited on for the INVITE's final response.
     pub cancel_ms: u32,
+    /// Which requests outside of calls become records.
+    pub recorded: Recorded,
+    /// How many requests outside of calls are waited on at once; further ones are refused and
+    /// counted.
+    pub transactions_max: usize,
+    /// How many registrations are remembered; attempts of further ones are told without what came
+    /// before.
+    pub registrations_max: usize,
+    /// How long a request outside of calls is waited on for its answer (RFC 3261 timer F).
+    pub transaction_ms: u32,
+    /// How long a REGISTER is waited on, since it was last sent.
+    pub sip_register_timeout: u32,
+    /// Failures of a registration in a row are told again after this time, and what is not
+    /// registered is forgotten after it.
+    pub sip_register_state_timeout: u32,
+    /// How much of a MESSAGE's text is kept, in bytes; 0: nothing.
+    pub message_text_max: usize,
+}
+
+/// Requests outside of calls that become records, by method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
+pub struct Recorded {
+    /// REGISTER, as changes of registrations.
+    pub register: bool,
+    /// MESSAGE.
+    pub message: bool,
+    /// OPTIONS.
+    pub options: bool,
+    /// SUBSCRIBE.
+    pub subscribe: bool,
+    /// NOTIFY.
+    pub notify: bool,
+    /// All others, and what is left of calls whose INVITE was not seen.
+    pub other: bool,
+}
+
+impl Default for Recorded {
+    fn default() -> Self {
+        Self {
+            register: true,
+            message: true,
+            options: true,
+            subscribe: true,
+            notify: true,
+            other: true,
+        }
+    }
 }
 
 impl Default for Options {
@@ -70,6 +118,13 @@ impl Default for Options {
             challenge_ms: 60_000,
             retry_ms: 4000,
             cancel_ms: 10_000,
+            recorded: Recorded::default(),
+            transactions_max: 65_536,
+            registrations_max: 100_000,
+            transaction_ms: 32_000,
+            sip_register_timeout: 5,
+            sip_register_state_timeout: 600,
+            message_text_max: 0,
         }
     }
 }

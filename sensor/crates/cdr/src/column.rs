@@ -6,6 +6,12 @@
 //! stream's own columns. The columns without a direction (`lost`, `jitter_mult10`, …) are those
 //! of the worse direction.
 
+macro_rules! columns {
+    ($($name:literal: $value:expr,)*) => { &[$(Column { name: $name, value: $value }),*] };
+}
+
+pub mod outside;
+
 use crate::record::{CallRecord, Side};
 use crate::stream::StreamRecord;
 use std::net::IpAddr;
@@ -106,9 +112,6 @@ fn worst<N: PartialOrd>(
     }
 }
 
-macro_rules! columns {
-    ($($name:literal: $value:expr,)*) => { &[$(Column { name: $name, value: $value }),*] };
-}
 macro_rules! legs {
     ($($name:literal: $value:expr,)*) => { &[$(LegColumn { name: $name, value: $value }),*] };
 }
@@ -186,6 +189,7 @@ pub static TEXTS: &[Column<CallRecord>] = columns! {
     "called_asserted": |c| text(&c.asserted.called),
     "a_ssrc_count": |c| int(c.sources(Side::Caller) as u64, U16),
     "b_ssrc_count": |c| int(c.sources(Side::Callee) as u64, U16),
+    "malformed": |c| text(&c.malformed),
 };
 
 /// The columns of one direction.

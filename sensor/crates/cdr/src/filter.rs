@@ -2,6 +2,8 @@
 //!
 //! It holds and checks the question; how it is answered is the store's business.
 
+pub mod outside;
+
 use crate::clock;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;

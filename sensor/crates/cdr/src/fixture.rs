@@ -2,6 +2,7 @@
 
 use crate::asserted::Asserted;
 use crate::marks::MediaMarks;
+use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
 use crate::quality::{Cause, Encryption, Evidence, Interval, Quality, Xr};
 use crate::record::dialog::{Branch, Dialog, Timer, Transfer};
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
@@ -172,6 +173,7 @@ pub(crate) fn call(n: u64) -> CallRecord {
         ladder: vec![step(0, "INVITE (SDP)"), step(180, "180 Ringing")],
         ladder_dropped: 1,
         dialog: dialog(),
+        malformed: "bad_quote".into(),
         ..CallRecord::default()
     }
 }
@@ -200,5 +202,77 @@ pub(crate) fn vq(id: u64, n: u64) -> VqReport {
         local: VqMetrics { mos_lq: Some(4.2), loss_percent: Some(1.5), ..VqMetrics::default() },
         remote: VqMetrics { round_trip_ms: Some(40.0), ..VqMetrics::default() },
         ..VqReport::default()
+    }
+}
+
+/// A request outside of calls that was answered after a retransmission.
+pub(crate) fn transaction(n: u64, method: &str) -> TransactionRecord {
+    let call = call(n);
+    TransactionRecord {
+        id: n,
+        id_sensor: 3,
+        call_key: call.call_key,
+        callid: call.callid,
+        method: method.into(),
+        cseq: 17,
+        first_us: CALLDATE_US,
+        last_us: CALLDATE_US + 701_234,
+        request_us: Some(CALLDATE_US),
+        response_us: Some(CALLDATE_US + 701_234),
+        delay_us: Some(701_234),
+        caller: call.caller,
+        called: call.called,
+        response_num: Some(200),
+        response: "200 OK".into(),
+        request_repetition: 1,
+        sip_messages: 3,
+        request_body: Body { content_type: "text/plain".into(), length: 12 },
+        response_body: Body::default(),
+        content: "".into(),
+        event: "presence".into(),
+        digest_username: "alice".into(),
+        challenged: true,
+        sighup: false,
+        tcp: true,
+        vlan: Some(7),
+        repeats: 9,
+        malformed: "bad_version".into(),
+    }
+}
+
+/// A registration for five minutes.
+pub(crate) fn register(n: u64) -> RegisterRecord {
+    RegisterRecord {
+        id: n,
+        id_sensor: 3,
+        register_key: u64::MAX - n,
+        call_key: u64::MAX - 2 * n,
+        callid: format!("register-{n}@example.com").into(),
+        created_us: CALLDATE_US,
+        state: RegisterState::Registered,
+        counter: 1,
+        src: Some("10.0.0.1:40000".parse().unwrap()),
+        dst: Some("[2001:db8::2]:5062".parse().unwrap()),
+        from_num: format!("10{n}").into(),
+        from_domain: "a.example".into(),
+        to_num: format!("10{n}").into(),
+        to_domain: "b.example".into(),
+        contact_num: format!("10{n}").into(),
+        contact_domain: "10.0.0.1".into(),
+        digest_username: "alice".into(),
+        digest_realm: "b.example".into(),
+        agent: "phone/1.0".into(),
+        expires_asked: Some(3600),
+        expires: Some(300),
+        response_num: Some(200),
+        response: "200 OK".into(),
+        rrd_us: Some(20_000),
+        request_repetition: 1,
+        refreshes: 2,
+        challenged: true,
+        sighup: false,
+        tcp: false,
+        vlan: Some(7),
+        malformed: "".into(),
     }
 }

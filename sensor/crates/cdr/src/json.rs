@@ -4,6 +4,8 @@
 //! RFC 3339 with microseconds (UTC), spans are seconds with three digits. `ID` is a string, since
 //! many readers of JSON keep only 53 bits of a number. It reads nothing back.
 
+mod outside;
+
 use crate::clock;
 use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
 use crate::quality::Quality;
@@ -13,6 +15,11 @@ use crate::stream::StreamRecord;
 use crate::text;
 use crate::vq::{VQ, VqReport};
 use std::fmt::Write;
+
+pub use outside::{
+    message_csv_head, push_register, push_register_csv, push_transaction, push_transaction_csv,
+    register_csv_head, sip_csv_head,
+};
 
 /// How much of a record is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +39,8 @@ pub fn push_line_with(out: &mut String, record: &Record, detail: Detail) {
         Record::Call(call) => push_call_with(out, call, detail),
         Record::Stream(stream) => push_lone_stream(out, stream, detail),
         Record::Vq(report) => push_vq(out, report),
+        Record::Transaction(transaction) => push_transaction(out, transaction),
+        Record::Register(register) => push_register(out, register),
     }
     out.push('\n');
 }

@@ -1,5 +1,6 @@
-//! Call records and their stores: what one call (or one stream without a call) left behind, how
-//! it is written as JSON, CSV and text, and where it is kept and found again.
+//! Call records and their stores: what one call (or one stream without a call, or one request
+//! outside of calls) left behind, how it is written as JSON, CSV and text, and where it is kept
+//! and found again.
 //!
 //! It does not decide what a call is, scores nothing and reads no packets: the binary fills the
 //! records from the call and media crates, which this crate does not know.
@@ -15,6 +16,7 @@ mod fixture;
 pub mod id;
 pub mod json;
 pub mod media;
+pub mod outside;
 pub mod record;
 mod sqlite;
 pub mod store;
@@ -22,11 +24,13 @@ pub mod stream;
 pub mod text;
 
 pub use asserted::Asserted;
+pub use filter::outside::OutsideFilter;
 pub use filter::{Cidr, Filter, FilterError};
 pub use id::IdSource;
 pub use media::marks::{self, MediaMarks};
 pub use media::quality::{self, Quality};
 pub use media::vq::{self, VqMetrics, VqReport};
+pub use outside::{RegisterRecord, RegisterState, TransactionRecord};
 pub use record::dialog::Dialog;
 pub use record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 pub use store::totals::Totals;

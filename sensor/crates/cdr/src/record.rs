@@ -8,6 +8,7 @@ mod legs;
 
 use crate::asserted::Asserted;
 use crate::marks::MediaMarks;
+use crate::outside::{RegisterRecord, TransactionRecord};
 use crate::stream::StreamRecord;
 use crate::vq::VqReport;
 use compact_str::CompactString;
@@ -25,6 +26,10 @@ pub enum Record {
     Stream(Box<LoneStream>),
     /// What an endpoint says of a call's quality.
     Vq(Box<VqReport>),
+    /// A request outside of calls.
+    Transaction(Box<TransactionRecord>),
+    /// A change in the state of a registration.
+    Register(Box<RegisterRecord>),
 }
 
 impl Record {
@@ -34,6 +39,8 @@ impl Record {
             Self::Call(call) => call.id,
             Self::Stream(stream) => stream.id,
             Self::Vq(report) => report.id,
+            Self::Transaction(transaction) => transaction.id,
+            Self::Register(register) => register.id,
         }
     }
 }
@@ -169,6 +176,8 @@ pub struct CallRecord {
     pub dialog: Dialog,
     /// What endpoints say of its quality; only a call that is read back has these.
     pub vq: Vec<VqReport>,
+    /// The first fault found in a message, or empty.
+    pub malformed: CompactString,
 }
 
 /// One message of a call's ladder.

@@ -5,6 +5,8 @@
 pub mod totals;
 
 use crate::filter::Filter;
+use crate::filter::outside::OutsideFilter;
+use crate::outside::{RegisterRecord, TransactionRecord};
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::sqlite::Sqlite;
 use std::ops::ControlFlow;
@@ -47,6 +49,28 @@ pub trait Store: Send + std::fmt::Debug {
 
     /// Gives what sums need of each call that the filter finds, in any order.
     fn facts(&mut self, filter: &Filter, each: &mut dyn FnMut(Fact)) -> Result<(), StoreError>;
+
+    /// Gives each change of a registration that the filter finds, by time, until `each` breaks
+    /// off. A limit keeps the latest.
+    fn registers(
+        &mut self,
+        filter: &OutsideFilter,
+        each: &mut dyn FnMut(RegisterRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives each MESSAGE that the filter finds, as [`Store::registers`].
+    fn messages(
+        &mut self,
+        filter: &OutsideFilter,
+        each: &mut dyn FnMut(TransactionRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives each other request outside of calls that the filter finds, as [`Store::registers`].
+    fn requests(
+        &mut self,
+        filter: &OutsideFilter,
+        each: &mut dyn FnMut(TransactionRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
 
     /// How much is in it.
     fn counts(&mut self) -> Result<Counts, StoreError>;

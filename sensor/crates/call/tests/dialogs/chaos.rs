@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::script::{message, show};
 use proptest::prelude::*;
-use ringtap_call::{CallKey, Calls, Event, Options};
+use ringtap_call::{CallKey, Calls, Event, Options, RegisterState};
 use ringtap_sip::Message;
 
 /// One step: milliseconds since the last one, and what happens.
@@ -33,6 +33,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         "NOTIFY",
         "OPTIONS",
         "REGISTER",
+        "REGISTER",
+        "MESSAGE",
+        "200/REGISTER",
+        "401/REGISTER",
+        "403/REGISTER",
+        "423/REGISTER",
+        "200/OPTIONS",
+        "202/MESSAGE",
+        "407/MESSAGE",
         "100/INVITE",
         "180/INVITE",
         "183/INVITE",
@@ -73,6 +82,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             "h=Refer-To:<sip:1@c?Replaces=x>",
             "body=application/dtmf:1",
             "body=message/sipfrag:SIP/2.0_200_OK",
+            "h=Contact:<sip:100@10.0.0.1>",
+            "h=Contact:<sip:101@10.0.0.1>;expires=40",
+            "h=Contact:*",
+            "h=Expires:0",
+            "h=Authorization:Digest_username=\"u\",nonce=\"n\"",
+            "h=WWW-Authenticate:Digest_realm=\"r\",nonce=\"n\"",
         ]),
         0..3,
     );
@@ -105,7 +120,8 @@ fn play(steps: &[Step], options: Options, polls: impl Fn(usize) -> bool) -> (Vec
             calls.handle_timeout(clock_ns, &mut events);
             assert!(calls.poll_timeout().is_none_or(|due| due > clock_ns));
         }
-        assert_eq!(calls.poll_timeout().is_none(), calls.live() == 0);
+        let idle = calls.live() == 0 && calls.live_outside() == (0, 0);
+        assert_eq!(calls.poll_timeout().is_none(), idle);
     }
     // What is due by now is closed as due in either way, before the rest is flushed.
     calls.handle_timeout(now_ms * 1_000_000, &mut events);
@@ -114,7 +130,7 @@ fn play(steps: &[Step], options: Options, polls: impl Fn(usize) -> bool) -> (Vec
 }
 
 pub(crate) fn check_events(events: &[Event], calls: &Calls) {
-    let mut open = BTreeMap::new();
+    let (mut open, mut transactions, mut registers) = (BTreeMap::new(), 0, 0);
     for event in events {
         match event {
             Event::Claim(claim) => *open.entry((claim.call, claim.instance)).or_insert(0u32) += 1,
@@ -127,6 +143,15 @@ pub(crate) fn check_events(events: &[Event], calls: &Calls) {
                 assert!(call.branches.iter().filter(|branch| branch.won).count() <= 1);
                 let holds = call.holds.iter();
                 assert!(holds.rev().skip(1).all(|(_, end)| end.is_some()), "{:?}", call.holds);
+            }
+            Event::Transaction(one) => {
+                assert!(one.last.clock_ns >= one.first.clock_ns && one.messages > 0);
+                transactions += 1;
+            }
+            Event::Register(one) => {
+                assert!(one.counter > 0);
+                assert!(one.counter == 1 || one.state == RegisterState::Failed);
+                registers += 1;
             }
         }
     }
@@ -144,6 +169,21 @@ pub(crate) fn check_events(events: &[Event], calls: &Calls) {
     assert_eq!(counters.messages, placed);
     let kinds: u64 = counters.requests.iter().chain(&counters.responses).sum();
     assert_eq!(counters.messages, kinds);
+    check_outside(calls, transactions, registers);
+}
+
+/// What was told of requests outside of calls is what was counted.
+fn check_outside(calls: &Calls, transactions: u64, registers: u64) {
+    let (counters, outside) = (calls.counters(), calls.outside_counters());
+    assert_eq!(calls.live_outside(), (0, 0));
+    let given = counters.other_methods + counters.without_invite + counters.no_call
+        - counters.key_collisions;
+    assert_eq!(outside.messages, given);
+    let placed = outside.in_transaction + outside.late + outside.refused + outside.unwanted;
+    assert_eq!(outside.messages, placed);
+    assert_eq!(outside.begun, outside.closed);
+    assert_eq!(outside.register_changes, registers);
+    assert!(transactions <= outside.closed);
 }
 
 fn sorted(events: &[Event]) -> Vec<String> {
@@ -170,7 +210,13 @@ proptest! {
 
     #[test]
     fn limits_hold(steps in steps()) {
-        let options = Options { calls_max: 2, max_sip_packets_in_call: 5, ..Options::default() };
+        let options = Options {
+            calls_max: 2,
+            max_sip_packets_in_call: 5,
+            transactions_max: 2,
+            registrations_max: 1,
+            ..Options::default()
+        };
         let (events, calls) = play(&steps, options, |n| n % 2 == 0);
         check_events(&events, &calls);
         for event in &events {
@@ -204,6 +250,12 @@ fn damaged_messages() {
         ("B", "BYE 1 h=Reason:Q.850;cause=16;text=\"x\""),
         ("A", "200/BYE 1"),
         ("A", "CANCEL 1"),
+        ("A", "REGISTER 3 id=r h=Contact:<sip:100@a>;expires=60"),
+        ("B", "401/REGISTER 3 id=r h=WWW-Authenticate:Digest_nonce=\"n\",realm=\"r\""),
+        ("A", "REGISTER 4 id=r h=Contact:<sip:100@a> h=Authorization:Digest_nonce=\"n\""),
+        ("B", "200/REGISTER 4 id=r h=Contact:<sip:100@a>;expires=60"),
+        ("A", "MESSAGE 5 id=m h=Event:x"),
+        ("B", "202/MESSAGE 5 id=m"),
     ];
     let (mut calls, mut events) = (Calls::new(Options::default()), Vec::new());
     let mut mutator = Mutator(7);

@@ -17,6 +17,8 @@ mod media;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod script;

@@ -10,7 +10,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use ringtap_call::{CallSummary, Calls, Event, Meta, Options};
+use ringtap_call::{CallSummary, Calls, Event, Meta, Options, RegisterSummary, TransactionSummary};
 use ringtap_sip::Message;
 
 /// Plays a script; gives every event as one line.
@@ -141,6 +141,8 @@ pub(crate) fn show(event: &Event) -> String {
             return format!("{} claim {:?} {}", ms(c.at_clock_ns), c.side, c.endpoint);
         }
         Event::Close(call) => call,
+        Event::Transaction(one) => return show_transaction(one),
+        Event::Register(one) => return show_register(one),
     };
     let since = |m: Option<ringtap_call::Moment>| {
         m.map_or("-".into(), |m| ms(m.since_ns(call.first)).to_string())
@@ -179,6 +181,60 @@ pub(crate) fn show(event: &Event) -> String {
     }
     if !call.holds.is_empty() {
         write!(line, " holds={}", call.holds.len()).unwrap();
+    }
+    line
+}
+
+/// A request outside of calls as a line.
+fn show_transaction(one: &TransactionSummary) -> String {
+    let mut line = format!(
+        "{} {} {} response={} delay={} messages={}",
+        ms(one.first.clock_ns),
+        one.name,
+        one.cseq,
+        one.response.as_ref().map_or("-".into(), |r| r.status.to_string()),
+        one.delay_ns.map_or("-".into(), |ns| ms(ns).to_string()),
+        one.messages,
+    );
+    for (name, set) in [
+        ("no_request", one.requested.is_none()),
+        ("challenged", one.challenged),
+        ("flushed", one.flushed),
+    ] {
+        if set {
+            write!(line, " {name}").unwrap();
+        }
+    }
+    if one.repetitions > 0 {
+        write!(line, " again={}", one.repetitions).unwrap();
+    }
+    line
+}
+
+/// A change of a registration as a line.
+fn show_register(one: &RegisterSummary) -> String {
+    let mut line = format!(
+        "{} {:?} {}@{} response={}",
+        ms(one.at.clock_ns),
+        one.state,
+        one.contact_number,
+        one.contact_domain,
+        one.response.as_ref().map_or("-".into(), |r| r.status.to_string()),
+    );
+    let numbers = [
+        ("expires", one.expires.map(u64::from)),
+        ("delay", one.request_delay_ns.map(ms)),
+        ("counter", (one.counter != 1).then_some(one.counter.into())),
+        ("again", (one.repetitions > 0).then_some(one.repetitions.into())),
+        ("refreshes", (one.refreshes > 0).then_some(one.refreshes.into())),
+    ];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            write!(line, " {name}={number}").unwrap();
+        }
+    }
+    if one.challenged {
+        line.push_str(" challenged");
     }
     line
 }

@@ -11,6 +11,7 @@ mod dialog;
 mod facts;
 mod legs;
 mod names;
+mod outside;
 mod quality;
 mod read;
 mod schema;
@@ -20,6 +21,8 @@ mod vq;
 mod write;
 
 use crate::filter::Filter;
+use crate::filter::outside::OutsideFilter;
+use crate::outside::{RegisterRecord, TransactionRecord};
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::store::totals::Fact;
 use crate::store::{Counts, Store, StoreError, Written};
@@ -167,6 +170,35 @@ impl Store for Sqlite {
     fn facts(&mut self, filter: &Filter, each: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
         let found = facts::facts(&self.connection, filter, each);
         found.map_err(|error| self.errors.line("sum the calls", &error))
+    }
+
+    fn registers(
+        &mut self,
+        filter: &OutsideFilter,
+        each: &mut dyn FnMut(RegisterRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let found = outside::registers(&self.connection, filter, each);
+        found.map_err(|error| self.errors.line("read the registrations", &error))
+    }
+
+    fn messages(
+        &mut self,
+        filter: &OutsideFilter,
+        each: &mut dyn FnMut(TransactionRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let which = outside::Requests::Messages;
+        let found = outside::transactions(&self.connection, which, filter, each);
+        found.map_err(|error| self.errors.line("read the messages", &error))
+    }
+
+    fn requests(
+        &mut self,
+        filter: &OutsideFilter,
+        each: &mut dyn FnMut(TransactionRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let which = outside::Requests::Others;
+        let found = outside::transactions(&self.connection, which, filter, each);
+        found.map_err(|error| self.errors.line("read the requests", &error))
     }
 
     fn counts(&mut self) -> Result<Counts, StoreError> {

@@ -35,6 +35,7 @@ enum Kind {
     Agent,
     ReasonSip,
     ReasonQ850,
+    ContentType,
 }
 
 impl Names {
@@ -80,6 +81,11 @@ impl Names {
         self.number(c, Kind::ReasonQ850, text)
     }
 
+    /// The number of a body's media type.
+    pub(super) fn content_type(&mut self, c: &Connection, text: &str) -> Result<Option<i64>> {
+        self.number(c, Kind::ContentType, text)
+    }
+
     fn number(&mut self, connection: &Connection, kind: Kind, text: &str) -> Result<Option<i64>> {
         let text = clip(text, if kind == Kind::Agent { 512 } else { TEXT_MAX });
         if text.is_empty() {
@@ -109,6 +115,10 @@ impl Names {
             Kind::ReasonQ850 => (
                 "SELECT id FROM cdr_reason WHERE type = 2 AND reason = ?1",
                 "INSERT INTO cdr_reason (type, reason) VALUES (2, ?1)",
+            ),
+            Kind::ContentType => (
+                "SELECT id FROM contenttype WHERE contenttype = ?1",
+                "INSERT INTO contenttype (contenttype) VALUES (?1)",
             ),
         };
         let mut statement = connection.prepare_cached(select)?;

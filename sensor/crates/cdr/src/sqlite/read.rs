@@ -15,6 +15,7 @@ use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use compact_str::CompactString;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
@@ -28,7 +29,7 @@ const COLUMNS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own
     c.whohanged, c.bye, c.lastSIPresponseNum, response.lastSIPresponse, \
     c.reason_sip_cause, sip.reason, c.reason_q850_cause, q850.reason, c.sighup, c.dscp, \
     c.response_time_100, c.response_time_xxx, c.max_retransmission_invite, c.flags, c.vlan, \
-    own.tcp, own.sip_messages, own.ladder_dropped, own.media_marks, \
+    own.tcp, own.sip_messages, own.ladder_dropped, own.media_marks, own.malformed, \
     next.digest_username, next.custom_header1, next.match_header, next.hold, \
     asserted.caller, asserted.called, \
     legs.session_id, legs.replaces, legs.leg_group";
@@ -48,13 +49,17 @@ static CALLS: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} {SOURCES}")
 /// Conditions of a question with their values.
 #[derive(Default)]
 pub(super) struct Where {
-    conditions: Vec<&'static str>,
+    conditions: Vec<Cow<'static, str>>,
     values: Vec<Box<dyn ToSql>>,
 }
 
 impl Where {
-    fn and(&mut self, condition: &'static str, values: impl IntoIterator<Item = Box<dyn ToSql>>) {
-        self.conditions.push(condition);
+    pub(super) fn and(
+        &mut self,
+        condition: impl Into<Cow<'static, str>>,
+        values: impl IntoIterator<Item = Box<dyn ToSql>>,
+    ) {
+        self.conditions.push(condition.into());
         self.values.extend(values);
     }
 
@@ -74,22 +79,27 @@ impl Where {
     }
 }
 
-fn boxed(value: impl ToSql + 'static) -> Box<dyn ToSql> {
+pub(super) fn boxed(value: impl ToSql + 'static) -> Box<dyn ToSql> {
     Box::new(value)
 }
 
 /// The two ends of the range of texts that begin with `prefix`.
-fn range(prefix: &str) -> [Box<dyn ToSql>; 2] {
+pub(super) fn range(prefix: &str) -> [Box<dyn ToSql>; 2] {
     [boxed(prefix.to_owned()), boxed(format!("{prefix}\u{10ffff}"))]
 }
 
 /// A text that may stand anywhere, as LIKE asks for it.
-fn anywhere(text: &str) -> Box<dyn ToSql> {
+pub(super) fn anywhere(text: &str) -> Box<dyn ToSql> {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     boxed(format!("%{escaped}%"))
 }
 
-fn times(filter: &Filter, question: &mut Where, since: &'static str, until: &'static str) {
+pub(super) fn times(
+    filter: &Filter,
+    question: &mut Where,
+    since: &'static str,
+    until: &'static str,
+) {
     if let Some(us) = filter.since_us {
         question.and(since, [boxed(clock::database(us))]);
     }
@@ -323,7 +333,7 @@ impl Columns<'_, '_> {
     }
 
     /// An address and a port.
-    fn socket(&mut self) -> Result<Option<SocketAddr>> {
+    pub(super) fn socket(&mut self) -> Result<Option<SocketAddr>> {
         let ip: Option<Ip> = self.next()?;
         let port: Option<u16> = self.next()?;
         Ok(ip.map(|ip| SocketAddr::new(ip.0, port.unwrap_or_default())))
@@ -402,6 +412,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         sip_messages: c.next()?,
         ladder_dropped: c.next()?,
         media_marks: MediaMarks(c.next()?),
+        malformed: c.text()?,
         digest_username: c.text()?,
         custom_header1: c.text()?,
         match_header: c.text()?,

@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("0004_legs.sql"),
     include_str!("0005_quality.sql"),
     include_str!("0006_vq.sql"),
+    include_str!("0007_outside.sql"),
 ];
 
 /// The version that this build writes.

@@ -7,6 +7,7 @@ use super::bind::{clip, file_name, ladder};
 use super::dialog;
 use super::legs;
 use super::names::Names;
+use super::outside;
 use super::{quality, vq};
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS};
@@ -62,6 +63,10 @@ pub(super) fn batch(
                 Record::Call(call) => batch.call(call)?,
                 Record::Stream(lone) => batch.lone(lone)?,
                 Record::Vq(report) => batch.vq(report)?,
+                Record::Transaction(one) => {
+                    outside::put_transaction(batch.connection, batch.names, one)?
+                }
+                Record::Register(one) => outside::put_register(batch.connection, batch.names, one)?,
             };
             match place {
                 None => written.present += 1,
@@ -109,7 +114,7 @@ impl<'c> Batch<'c> {
             own: plain(
                 "ringtap_cdr",
                 "cdr_ID, calldate, calldate_us, callend_us, callid, call_key, instance, mos_min, \
-                 tcp, sip_messages, ladder_dropped, media_marks",
+                 tcp, sip_messages, ladder_dropped, media_marks, malformed",
             )?,
             cdr_rtp: plain(
                 "cdr_rtp",
@@ -185,6 +190,7 @@ impl<'c> Batch<'c> {
             call.sip_messages,
             call.ladder_dropped,
             call.media_marks.0,
+            some(&call.malformed),
         ])?;
         let mains = LEGS.map(|(_, side)| call.main_stream(side).map(|(index, _)| index));
         for (index, stream) in call.streams.iter().enumerate() {
@@ -313,11 +319,11 @@ fn same_stream(a: &StreamRecord, b: &StreamRecord) -> bool {
 }
 
 /// The record's ID, or one made of its time.
-fn first_id(id: u64, sensor: u16, at_us: u64) -> u64 {
+pub(super) fn first_id(id: u64, sensor: u16, at_us: u64) -> u64 {
     if id == 0 { id::IdSource::new(sensor).next(at_us).max(1) } else { id }
 }
 
-fn give_up(taken: u32) -> Result<()> {
+pub(super) fn give_up(taken: u32) -> Result<()> {
     let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
     if taken < TAKEN_MAX {
         return Ok(());
