@@ -1,9 +1,9 @@
 //! Records for the tests.
 
-use crate::asserted::Asserted;
 use crate::marks::MediaMarks;
 use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
 use crate::quality::{Cause, Encryption, Evidence, Interval, Quality, Xr};
+use crate::record::asserted::Asserted;
 use crate::record::dialog::{Branch, Dialog, Timer, Transfer};
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};

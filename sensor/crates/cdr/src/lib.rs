@@ -7,7 +7,6 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-pub mod asserted;
 pub mod clock;
 pub mod column;
 pub mod filter;
@@ -23,7 +22,6 @@ pub mod store;
 pub mod stream;
 pub mod text;
 
-pub use asserted::Asserted;
 pub use filter::outside::OutsideFilter;
 pub use filter::{Cidr, Filter, FilterError};
 pub use id::IdSource;
@@ -31,6 +29,7 @@ pub use media::marks::{self, MediaMarks};
 pub use media::quality::{self, Quality};
 pub use media::vq::{self, VqMetrics, VqReport};
 pub use outside::{RegisterRecord, RegisterState, TransactionRecord};
+pub use record::asserted::Asserted;
 pub use record::dialog::Dialog;
 pub use record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 pub use store::totals::Totals;

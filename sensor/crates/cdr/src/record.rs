@@ -3,14 +3,15 @@
 //! Nothing is derived here twice: the columns of either direction (`a_…`, `b_…`) are read from
 //! the stream that speaks for it ([`CallRecord::main_stream`]); `column` knows the units.
 
+pub mod asserted;
 pub mod dialog;
 mod legs;
 
-use crate::asserted::Asserted;
 use crate::marks::MediaMarks;
 use crate::outside::{RegisterRecord, TransactionRecord};
 use crate::stream::StreamRecord;
 use crate::vq::VqReport;
+use asserted::Asserted;
 use compact_str::CompactString;
 use dialog::Dialog;
 use std::net::{IpAddr, SocketAddr};

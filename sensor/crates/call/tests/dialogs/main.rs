@@ -3,19 +3,13 @@
 //! Uses nothing but the crate's public face.
 
 #[cfg(test)]
-mod chaos;
-#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod forks;
 #[cfg(test)]
 mod inside;
 #[cfg(test)]
-mod losses;
-#[cfg(test)]
 mod media;
-#[cfg(test)]
-mod odd;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
@@ -26,3 +20,5 @@ mod script;
 mod shapes;
 #[cfg(test)]
 mod ties;
+#[cfg(test)]
+mod trouble;

@@ -4,10 +4,10 @@
 
 use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
 use super::{quality, vq};
-use crate::asserted::Asserted;
 use crate::clock;
 use crate::filter::Filter;
 use crate::marks::MediaMarks;
+use crate::record::asserted::Asserted;
 use crate::record::dialog::Dialog;
 use crate::record::{CallRecord, Dtmf, DtmfKind, Legs, LoneStream, Party, Reason, Side, Step};
 use crate::store::Counts;

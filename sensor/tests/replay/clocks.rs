@@ -1,18 +1,14 @@
 //! Clocks that jump, and times in which nothing comes: a frame hours ahead or behind expires
 //! nobody's call, a capture whose clock was set while it ran gives the same calls, and a call
 //! that is given up in a gap ends where its media did.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
-
-#[expect(dead_code, reason = "this file uses a part of it")]
-mod support;
 
 use std::fs::File;
 use std::path::Path;
 
+use crate::support::{number, replay};
 use ringtap_testkit::pcap;
 use ringtap_testkit::traffic::{self, FrameSink, Memory, Plan, Shares};
 use serde_json::Value;
-use support::{number, replay};
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 

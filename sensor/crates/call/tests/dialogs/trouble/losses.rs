@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use ringtap_call::{Calls, Event, Options};
 use ringtap_sip::Message;
 
-use crate::chaos::check_events;
+use super::chaos::check_events;
 use crate::script::message;
 
 /// A mirror's two directions are so far apart at most, in milliseconds.

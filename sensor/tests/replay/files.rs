@@ -2,18 +2,15 @@
 //! what cannot be read.
 //!
 //! The real captures are used where they lie; they are no part of the project.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
-
-mod support;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use crate::support::{capture, number, real_captures, replay, ringtap, run};
 use ringtap_testkit::pcap::{Kind, Options};
 use ringtap_testkit::traffic::{Loss, Plan};
 use serde_json::Value;
-use support::{capture, number, real_captures, replay, ringtap, run};
 
 /// More resident memory than this no file may take.
 const RSS_MAX_KIB: u64 = 400 * 1024;

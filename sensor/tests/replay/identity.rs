@@ -1,12 +1,9 @@
 //! Who calls: by From, or by the headers that the configuration believes.
 
-#[expect(dead_code, reason = "each test file uses its own part")]
-mod support;
-
+use crate::support::{ringtap, run};
 use ringtap_testkit::packet::Packet;
 use ringtap_testkit::pcap::{Options, Writer};
 use serde_json::Value;
-use support::{ringtap, run};
 
 const INVITE: &str = "INVITE sip:b@example.org SIP/2.0\r\n\
     Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\n\

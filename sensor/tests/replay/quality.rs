@@ -3,10 +3,6 @@
 //!
 //! Each capture is replayed by 1, 2 and 4 workers, whose output must be equal to the byte.
 //! Where there is no tshark, only the generator judges.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
-
-#[expect(dead_code, reason = "each test file uses its own part")]
-mod support;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -14,13 +10,13 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::{capture, replay};
 use ringtap_testkit::packet::Packet;
 use ringtap_testkit::packet::rtp::Rtp;
 use ringtap_testkit::pcap;
 use ringtap_testkit::sip::{Dialog, Media, Message, Method, Side};
 use ringtap_testkit::traffic::{self, Loss, Memory, Plan, Shares, StreamTruth, Truth};
 use serde_json::Value;
-use support::{capture, replay};
 
 const MS: u64 = 1_000_000;
 

@@ -1,19 +1,15 @@
 //! Registrations, MESSAGEs and other requests outside of calls, from the packet to the user: the
 //! same records from one worker as from four, in the store, and from the commands that list them.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
-
-#[expect(dead_code, reason = "each test file uses its own part")]
-mod support;
 
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::support::{number, replay, ringtap, run};
 use ringtap_testkit::packet::Packet;
 use ringtap_testkit::pcap::{Options, Writer};
 use ringtap_testkit::sip::{Dialog, Message, Method, Side};
 use serde_json::Value;
-use support::{number, replay, ringtap, run};
 
 const START_NS: u64 = 1_767_225_600_000_000_000;
 const USERS: u64 = 20;

@@ -3,17 +3,13 @@
 //!
 //! The generator counts at the capture point and shares no code with the sensor. How files are
 //! read is not tested here.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
-#[expect(dead_code, reason = "each test file uses its own part")]
-mod support;
-
+use crate::support::{capture, number, replay};
 use ringtap_testkit::pcap::{Kind, Options};
 use ringtap_testkit::traffic::{
     CallTruth, Duration, IpId, Loss, MirrorShape, Plan, Shares, StreamTruth, Truth,
 };
 use serde_json::Value;
-use support::{capture, number, replay};
 
 /// Calls that go every way there is.
 fn all_ways() -> Shares {

@@ -2,18 +2,14 @@
 //!
 //! The truth of the generator is compared elsewhere; here one capture is compared with another
 //! whose SIP was carried otherwise.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
-
-#[expect(dead_code, reason = "each test file uses its own part")]
-mod support;
 
 use std::path::Path;
 
+use crate::support::{number, replay};
 use ringtap_testkit::packet::{Packet, TCP_ACK, TCP_SYN};
 use ringtap_testkit::pcap::{Options, Writer};
 use ringtap_testkit::traffic::{self, Carrier, Carry, FrameSink, Plan, Shares, websocket_frame};
 use serde_json::Value;
-use support::{number, replay};
 
 fn plan() -> Plan {
     let shares = Shares {

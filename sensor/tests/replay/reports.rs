@@ -1,19 +1,15 @@
 //! What endpoints say of a call's quality, and what is missing of its media: RTCP, extended
 //! reports, voice quality reports by SIP, DTLS, one-way audio.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
-
-#[expect(dead_code, reason = "each test file uses its own part")]
-mod support;
 
 use std::fs::File;
 use std::net::SocketAddr;
 
+use crate::support::{replay, ringtap, run};
 use ringtap_testkit::packet::Packet;
 use ringtap_testkit::packet::rtp::{Block, Rtp, Sender, goodbye, report};
 use ringtap_testkit::pcap;
 use ringtap_testkit::sip::{Dialog, Media, Message, Method, Side};
 use serde_json::Value;
-use support::{replay, ringtap, run};
 
 const MS: u64 = 1_000_000;
 const START: u64 = 1_767_225_600_000 * MS;

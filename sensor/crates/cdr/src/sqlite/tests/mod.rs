@@ -432,7 +432,7 @@ fn a_database_of_the_first_version_is_brought_up_and_its_calls_stay() {
     let (_dir, path) = at("a.db");
     {
         let old = rusqlite::Connection::open(&path).unwrap();
-        old.execute_batch(include_str!("schema.sql")).unwrap();
+        old.execute_batch(include_str!("../schema.sql")).unwrap();
         old.execute_batch(
             "PRAGMA application_id = 0x52544150; PRAGMA user_version = 1;
              INSERT INTO cdr (ID, calldate, callend) VALUES (5, '2026-11-22', '2026-11-22');
