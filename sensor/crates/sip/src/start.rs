@@ -224,9 +224,16 @@ fn bad_uri(uri: &[u8]) -> bool {
 /// Whether what follows the user in a SIP URI has headers, or a host with colons and no brackets.
 fn bad_place(rest: &[u8]) -> bool {
     let (_, place) = userinfo(rest);
-    let host = text::split_or_all(place, b';').0;
-    let colons = || host.iter().filter(|b| **b == b':').count();
-    text::find(host, b'?').is_some() || (!host.starts_with(b"[") && colons() > 1)
+    let mut colons = 0;
+    for byte in place {
+        match byte {
+            b';' => break,
+            b'?' => return true,
+            b':' => colons += 1,
+            _ => {}
+        }
+    }
+    colons > 1 && !place.starts_with(b"[")
 }
 
 /// A byte that may stand in a token (RFC 3261 §25.1).
