@@ -19,6 +19,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use crate::command;
+use crate::lab::process::Scratch;
 use program::{Limits, Program};
 use progress::{Had, Progress};
 
@@ -90,8 +91,8 @@ pub(crate) fn run(arguments: &FuzzArgs) -> Result<()> {
         fs::remove_dir_all(&work).with_context(|| format!("cannot clear {}", work.display()))?;
     }
     fs::create_dir_all(&work).with_context(|| format!("cannot create {}", work.display()))?;
-    let scratch = Scratch::new(&work)?;
-    let program = |name: &str| Program::new(name, &programs, &work, &scratch.0);
+    let scratch = scratch(&work)?;
+    let program = |name: &str| Program::new(name, &programs, &work, scratch.path());
     if arguments.minimise {
         return targets.iter().try_for_each(|(name, _)| minimise::run(&program(name)));
     }
@@ -207,33 +208,19 @@ fn summary(
     Ok(())
 }
 
-/// A folder in memory for checks that need files; goes when the campaign ends, and what a killed
-/// one has left goes at the next start.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(work: &Path) -> Result<Self> {
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory } else { work };
-        let start = "ringtap-fuzz-campaign-";
-        for entry in fs::read_dir(parent)?.flatten() {
-            let name = entry.file_name();
-            let owner = name.to_str().and_then(|name| name.strip_prefix(start));
-            if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                let _ = fs::remove_dir_all(entry.path());
-            }
+/// A folder in memory for checks that need files; what a killed campaign has left goes.
+fn scratch(work: &Path) -> Result<Scratch> {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory } else { work };
+    let start = "ringtap-fuzz-campaign-";
+    for entry in fs::read_dir(parent)?.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(start));
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
         }
-        let folder = parent.join(format!("{start}{}", std::process::id()));
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-        Ok(Self(folder))
     }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    Scratch::new(parent.join(format!("{start}{}", std::process::id())))
 }
 
 /// A command of one of the programs.

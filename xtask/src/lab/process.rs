@@ -1,11 +1,12 @@
-//! Child processes and namespaces that must not outlive us.
+//! Child processes, namespaces and folders that must not outlive us.
 //!
-//! Every child and every namespace is entered in one registry while it exists. A guard's
+//! Every child, namespace and scratch folder is entered in one registry while it exists. A guard's
 //! `Drop` removes it on the normal way out, on an error and on a panic; on SIGINT, SIGTERM and
 //! SIGHUP the signal thread clears the whole registry and ends the process. After `kill -9`
 //! nothing of this runs: the next start sweeps (`net.rs`).
 
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
@@ -29,6 +30,7 @@ pub(super) struct Registry {
     closed: bool,
     children: Vec<Entry>,
     pub(super) namespaces: Vec<String>,
+    folders: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +39,12 @@ struct Entry {
     group: bool,
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { closed: false, children: Vec::new(), namespaces: Vec::new() });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    closed: false,
+    children: Vec::new(),
+    namespaces: Vec::new(),
+    folders: Vec::new(),
+});
 
 /// The registry, open: waits for ever once a signal has closed it, because the signal thread
 /// is about to end the process.
@@ -78,10 +84,11 @@ pub(crate) fn watch_signals() -> Result<()> {
 
 /// The signal thread's last act.
 fn clear_up(signal: i32) -> ! {
-    let (children, namespaces) = {
+    let (children, namespaces, folders) = {
         let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
         registry.closed = true;
-        (registry.children.clone(), registry.namespaces.clone())
+        let Registry { children, namespaces, folders, .. } = &*registry;
+        (children.clone(), namespaces.clone(), folders.clone())
     };
     eprintln!("\nxtask: signal {signal}, cleaning up");
     for child in &children {
@@ -96,6 +103,9 @@ fn clear_up(signal: i32) -> ! {
     }
     for name in &namespaces {
         net::remove(name);
+    }
+    for folder in &folders {
+        let _ = std::fs::remove_dir_all(folder);
     }
     std::process::exit(128 + signal);
 }
@@ -114,6 +124,34 @@ fn kill(signal: &str, entry: Entry) {
     shell.args(["-c", &script]).stderr(Stdio::null());
     if let Err(error) = shell.status() {
         eprintln!("xtask: cannot signal process {}: {error}", entry.pid);
+    }
+}
+
+/// A folder that is removed, with what is in it, when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes the folder.
+    pub(crate) fn new(path: PathBuf) -> Result<Self> {
+        watch_signals()?;
+        let mut registry = registry();
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot create {}", path.display()))?;
+        registry.folders.push(path.clone());
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        registry().folders.retain(|path| path != &self.0);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
