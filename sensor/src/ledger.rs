@@ -177,6 +177,10 @@ pub enum Event {
     SipRefused,
     /// SIP messages outside of calls of methods that are not to be recorded.
     SipUnwanted,
+    /// Flows with DTLS that were forgotten for newer ones.
+    DtlsForgotten,
+    /// Gaps that could not be counted with others of their moment, for want of room.
+    BlameOmitted,
     /// Media endpoints that could not be told to the kernel's map.
     LearnedLost,
     /// Records lost because the writer could not keep up.
@@ -234,6 +238,8 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "sip_repeats",
     "sip_refused",
     "sip_unwanted",
+    "dtls_forgotten",
+    "blame_omitted",
     "learned_lost",
     "records_lost",
     "ties_omitted",

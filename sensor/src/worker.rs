@@ -3,8 +3,9 @@
 //! `frame → walk → duplicate? → (assemble) → SIP | RTP | RTCP → call | stream → spool → record`
 //!
 //! A worker shares nothing but bounded rings (`exchange`). RTP is scored where it lands
-//! (`streams`); SIP goes to the shard of its Call-ID (`shard`); what they tell each other comes in
-//! the order of the packets, so that the number of workers does not show in the records.
+//! (`streams`); SIP goes to the shard of its Call-ID, or for a REGISTER of its address of record
+//! (`shard`); what they tell each other comes in the order of the packets, so that the number of
+//! workers does not show in the records.
 
 pub mod decode;
 pub mod endpoints;
@@ -192,7 +193,8 @@ impl<P: Ports> Worker<P> {
             Class::Sip => self.sip(decoded),
             Class::Stun => Disposition::Stun,
             Class::Dtls => {
-                self.parts.streams.dtls(decoded.flow());
+                let forgotten = self.parts.streams.dtls(decoded.flow());
+                self.tally.note_many(Event::DtlsForgotten, forgotten);
                 Disposition::Dtls
             }
             Class::Other if decoded.is_piece() => self.piece(decoded),

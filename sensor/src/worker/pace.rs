@@ -258,7 +258,9 @@ impl<P: Ports> Worker<P> {
 
     /// Tells all workers when streams of this one lost packets.
     fn tell_instants(&mut self, at: u64) {
-        let Some(told) = self.parts.streams.instants.tell() else { return };
+        let instants = &mut self.parts.streams.instants;
+        self.tally.note_many(Event::BlameOmitted, instants.take_omitted());
+        let Some(told) = instants.tell() else { return };
         let (worker, told) = (self.parts.exchange.worker(), Arc::new(told));
         let note = || Note::Instants { worker, told: Arc::clone(&told) };
         self.parts.exchange.broadcast((at, u64::MAX), note);

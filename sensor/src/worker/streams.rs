@@ -241,14 +241,18 @@ impl Streams {
         suspicion.push(hole, &entry.stream, origin, &self.instants);
     }
 
-    /// DTLS on a flow: the media that follows on it is encrypted.
-    pub fn dtls(&mut self, flow: FlowKey) {
+    /// DTLS on a flow: the media that follows on it is encrypted. How many older flows were
+    /// forgotten for it.
+    pub fn dtls(&mut self, flow: FlowKey) -> u64 {
         let [young, old] = &mut self.dtls;
+        let mut forgotten = 0;
         if young.len() >= DTLS_MAX {
             std::mem::swap(young, old);
+            forgotten = young.len() as u64;
             young.clear();
         }
         young.insert(flow);
+        forgotten
     }
 
     /// An RTCP packet: its reports go to the streams they speak of. False: some of these are not

@@ -204,6 +204,7 @@ pub struct Instants {
     counted: Vec<(u16, u32)>,
     running_changed: bool,
     drops: VecDeque<Drops>,
+    omitted: u64,
 }
 
 impl Instants {
@@ -215,8 +216,13 @@ impl Instants {
         match newest.find(|count| count.origin == origin && count.step == step) {
             Some(count) => count.gaps = count.gaps.saturating_add(1),
             None if room => self.fresh.push(Count { origin, step, gaps: 1 }),
-            None => {}
+            None => self.omitted += 1,
         }
+    }
+
+    /// Gaps that found no room since this was last asked.
+    pub fn take_omitted(&mut self) -> u64 {
+        std::mem::take(&mut self.omitted)
     }
 
     /// Running streams are counted anew: first this, then [`Instants::count`] for each, then

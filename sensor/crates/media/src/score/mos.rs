@@ -13,10 +13,10 @@
 //! codecs contain the codec's own concealment.
 //!
 //! **Wideband** codecs have a scale of their own, ITU-T G.107.1: it reaches to 129, and MOS is
-//! that of R / 1.29 (its Annex A). Ie,WB of G.722 at 64 kbit/s and of AMR-WB at 12.65 kbit/s is 13
-//! (G.113 Appendix IV), of G.722.1 at 32 kbit/s 13; Bpl,WB is assumed. A clean G.722 call so has
-//! R 116 and MOS 4.34, of a scale on which clean G.711 would have R 93: a MOS of one scale says
-//! nothing about one of the other. [`Scale`] tells which it is.
+//! that of R / 1.29 (its Annex A). Ie,WB of G.722 at 64 kbit/s, of AMR-WB at 12.65 kbit/s and of
+//! G.722.1 at 32 kbit/s is taken to be 13 and Bpl,WB 4.5: neither was checked against G.113. A
+//! clean G.722 call so has R 116 and MOS 4.34, of a scale on which clean G.711 would have R 93: a
+//! MOS of one scale says nothing about one of the other. [`Scale`] tells which it is.
 //!
 //! Video, text and unknown codecs get no value.
 
@@ -32,7 +32,7 @@ const R_NARROW: f32 = 93.2;
 const R_WIDE: f32 = 129.0;
 /// Points of the wideband scale for one of the narrowband scale, G.107.1 Annex A.
 const WIDE_TO_NARROW: f32 = 1.29;
-/// Assumed packet-loss robustness of wideband codecs; G.113 gives some 4 to 5 for AMR-WB.
+/// Assumed packet-loss robustness of wideband codecs.
 const BPL_WIDE: f32 = 4.5;
 
 /// Effective loss of a stream or of a part of it.
@@ -169,14 +169,13 @@ pub fn impairment(codec: Codec) -> Option<Impairment> {
 
 /// The figures of codecs with 7 kHz of speech or more.
 fn wide(codec: Codec) -> Option<Impairment> {
-    use Source::{Assumed, BplAssumed};
-    let (ie, source) = match codec {
-        Codec::G722 | Codec::G7221 | Codec::AmrWb => (13.0, BplAssumed),
-        Codec::G7291 | Codec::Evs | Codec::Opus | Codec::Silk | Codec::Isac => (13.0, Assumed),
-        Codec::Mpa | Codec::Aac | Codec::L16 => (0.0, Assumed),
+    let ie = match codec {
+        Codec::G722 | Codec::G7221 | Codec::G7291 | Codec::AmrWb => 13.0,
+        Codec::Evs | Codec::Opus | Codec::Silk | Codec::Isac => 13.0,
+        Codec::Mpa | Codec::Aac | Codec::L16 => 0.0,
         _ => return None,
     };
-    Some(Impairment { ie, bpl: BPL_WIDE, source, scale: Scale::Wide })
+    Some(Impairment { ie, bpl: BPL_WIDE, source: Source::Assumed, scale: Scale::Wide })
 }
 
 impl Impairment {
