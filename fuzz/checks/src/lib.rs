@@ -20,17 +20,19 @@ pub use parse::sdp::sdp;
 pub use parse::sip_message::sip_message;
 pub use parse::spool_read::spool_read;
 pub use parse::vq::vq;
+pub use state::audio::audio;
 pub use state::call_machine::call_machine;
 pub use state::fragments::fragments;
 pub use state::media_stream::media_stream;
 pub use state::sip_frame::sip_frame;
 pub use state::tcp_stream::tcp_stream;
+pub use state::websocket::websocket;
 
 /// A check: returns when all that must hold holds, whatever the bytes.
 pub type Check = fn(&[u8]);
 
 /// All checks by name. A corpus folder and a libFuzzer program bear the same name.
-pub const CHECKS: [(&str, Check); 14] = [
+pub const CHECKS: [(&str, Check); 16] = [
     ("walk", walk),
     ("link", link),
     ("rtp", rtp),
@@ -43,6 +45,8 @@ pub const CHECKS: [(&str, Check); 14] = [
     ("sip_frame", sip_frame),
     ("fragments", fragments),
     ("tcp_stream", tcp_stream),
+    ("websocket", websocket),
     ("call_machine", call_machine),
     ("media_stream", media_stream),
+    ("audio", audio),
 ];
