@@ -142,7 +142,7 @@ impl Totals {
     }
 
     /// Network Effectiveness Ratio (ITU-T E.425): answered, user busy (486, 600), no answer (480,
-    /// 487) or declined (603) of all.
+    /// 487) or declined (603) of all. E.425 has the outcomes; the codes for them are our reading.
     pub fn ner(&self) -> Option<f64> {
         percent(self.effective, self.calls)
     }

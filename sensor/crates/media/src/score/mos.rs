@@ -4,19 +4,23 @@
 //! the rating of a connection with all parameters at their defaults. The delay term counts only
 //! when a delay is known: from one point of the network it cannot be seen.
 //!
-//! **Ie and Bpl.** G.113 Appendix I lists packet-loss robustness for few codecs: G.711 without
-//! concealment 0 / 4.3, with it (G.711 Appendix I) 0 / 25.1, G.729A 11 / 19.0, G.723.1 at
-//! 6.3 kbit/s 15 / 16.1, GSM-EFR 5 / 10.0. G.711 is scored *with* concealment, because practically
-//! every endpoint conceals; without it one per cent of loss would cost 18 points. AMR at
-//! 12.2 kbit/s is the GSM-EFR codec. For others Ie is G.113's where it lists one, and Bpl, or
-//! both, is assumed from the nearest relative; [`Source`] tells which. The figures of all other
-//! codecs contain the codec's own concealment.
+//! **Ie and Bpl.** G.113 Appendix I lists packet-loss robustness for few codecs: G.711 in packets
+//! of 10 ms without concealment 0 / 4.3, with it (G.711 Appendix I) 0 / 25.1, G.729A with VAD
+//! 11 / 19.0, G.723.1 with VAD at 6.3 kbit/s 15 / 16.1, GSM-EFR 5 / 10.0. G.711 is scored *with*
+//! concealment, because practically every endpoint conceals; without it one per cent of loss would
+//! cost 18 points. G.113 does not list AMR: its mode of 12.2 kbit/s is the GSM-EFR codec and gets
+//! that one's figures. For others Ie is G.113's where it lists one, and Bpl, or both, is assumed
+//! from the nearest relative; [`Source`] tells which. The figures of all other codecs contain the
+//! codec's own concealment.
 //!
 //! **Wideband** codecs have a scale of their own, ITU-T G.107.1: it reaches to 129, and MOS is
-//! that of R / 1.29 (its Annex A). Ie,WB of G.722 at 64 kbit/s, of AMR-WB at 12.65 kbit/s and of
-//! G.722.1 at 32 kbit/s is taken to be 13 and Bpl,WB 4.5: neither was checked against G.113. A
-//! clean G.722 call so has R 116 and MOS 4.34, of a scale on which clean G.711 would have R 93: a
-//! MOS of one scale says nothing about one of the other. [`Scale`] tells which it is.
+//! that of R / 1.29 (its Annex A). G.113 Appendix IV lists AMR-WB: at 12.65 kbit/s Ie,WB is 13
+//! when heard with one ear (20 with both), and Bpl,WB, for both ears and random loss only, 4.3;
+//! 13 and 4.3 are taken together here, which is an assumption. All others are assumed: 13 for
+//! G.722 at 64 kbit/s and G.722.1 at 32 kbit/s, and 4.5, in the middle of the three Bpl,WB (4.3 to
+//! 4.9) that G.113 has. A clean G.722 call so has R 116 and MOS 4.34, of a scale on which clean
+//! G.711 would have R 93: a MOS of one scale says nothing about one of the other. [`Scale`] tells
+//! which it is.
 //!
 //! Video, text and unknown codecs get no value.
 
@@ -32,7 +36,9 @@ const R_NARROW: f32 = 93.2;
 const R_WIDE: f32 = 129.0;
 /// Points of the wideband scale for one of the narrowband scale, G.107.1 Annex A.
 const WIDE_TO_NARROW: f32 = 1.29;
-/// Assumed packet-loss robustness of wideband codecs.
+/// Packet-loss robustness of AMR-WB at 12.65 kbit/s, heard with both ears.
+const BPL_AMR_WB: f32 = 4.3;
+/// Assumed packet-loss robustness of other wideband codecs.
 const BPL_WIDE: f32 = 4.5;
 
 /// Effective loss of a stream or of a part of it.
@@ -60,7 +66,7 @@ impl Loss {
         if self.expected == 0 { 0.0 } else { self.lost as f32 / self.expected as f32 }
     }
 
-    /// Mean length of runs over that of random loss, at least 1 (G.107 §7.4).
+    /// Mean length of runs over that of random loss, at least 1 (G.107 §7.5).
     #[must_use]
     pub fn burst_ratio(&self) -> f32 {
         let length = self.lost as f32 / self.runs.max(1) as f32;
@@ -71,7 +77,7 @@ impl Loss {
 /// Where a codec's figures come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Both from ITU-T G.113 Appendix I.
+    /// Both from ITU-T G.113.
     G113,
     /// Ie from G.113, Bpl assumed.
     BplAssumed,
@@ -119,6 +125,16 @@ impl Scale {
         }
     }
 
+    /// Impairment by pure delay, in points of this scale: the curve of G.107.1 is that of G.107,
+    /// as much steeper as its scale is longer.
+    #[must_use]
+    pub fn delay_impairment(self, one_way_ms: f32) -> f32 {
+        match self {
+            Self::Narrow => delay_impairment(one_way_ms),
+            Self::Wide => delay_impairment(one_way_ms) * WIDE_TO_NARROW,
+        }
+    }
+
     /// MOS of an R factor on this scale.
     #[must_use]
     pub fn mos(self, r: f32) -> f32 {
@@ -150,7 +166,8 @@ pub fn impairment(codec: Codec) -> Option<Impairment> {
         Codec::Pcmu | Codec::Pcma => (0.0, 25.1, G113),
         Codec::G729 => (11.0, 19.0, G113),
         Codec::G723 => (15.0, 16.1, G113),
-        Codec::GsmEfr | Codec::Amr => (5.0, 10.0, G113),
+        Codec::GsmEfr => (5.0, 10.0, G113),
+        Codec::Amr => (5.0, 10.0, Assumed),
         Codec::Gsm => (20.0, 10.0, BplAssumed),
         Codec::GsmHr => (23.0, 10.0, BplAssumed),
         Codec::G726x40 => (2.0, 19.0, BplAssumed),
@@ -169,13 +186,15 @@ pub fn impairment(codec: Codec) -> Option<Impairment> {
 
 /// The figures of codecs with 7 kHz of speech or more.
 fn wide(codec: Codec) -> Option<Impairment> {
-    let ie = match codec {
-        Codec::G722 | Codec::G7221 | Codec::G7291 | Codec::AmrWb => 13.0,
-        Codec::Evs | Codec::Opus | Codec::Silk | Codec::Isac => 13.0,
-        Codec::Mpa | Codec::Aac | Codec::L16 => 0.0,
+    use Source::{Assumed, BplAssumed};
+    let (ie, bpl, source) = match codec {
+        Codec::AmrWb => (13.0, BPL_AMR_WB, BplAssumed),
+        Codec::G722 | Codec::G7221 | Codec::G7291 => (13.0, BPL_WIDE, Assumed),
+        Codec::Evs | Codec::Opus | Codec::Silk | Codec::Isac => (13.0, BPL_WIDE, Assumed),
+        Codec::Mpa | Codec::Aac | Codec::L16 => (0.0, BPL_WIDE, Assumed),
         _ => return None,
     };
-    Some(Impairment { ie, bpl: BPL_WIDE, source: Source::Assumed, scale: Scale::Wide })
+    Some(Impairment { ie, bpl, source, scale: Scale::Wide })
 }
 
 impl Impairment {
@@ -199,7 +218,7 @@ pub fn r_factor(codec: Codec, loss: &Loss, one_way_ms: Option<f32>) -> Option<f3
 /// R factor of however few packets.
 fn rated(codec: Codec, loss: &Loss, one_way_ms: Option<f32>) -> Option<f32> {
     let figures = impairment(codec)?;
-    let id = one_way_ms.map_or(0.0, delay_impairment);
+    let id = one_way_ms.map_or(0.0, |ms| figures.scale.delay_impairment(ms));
     Some(figures.scale.clean() - id - figures.effective(loss))
 }
 
@@ -220,7 +239,7 @@ pub fn mos_of_interval(codec: Codec, loss: &Loss) -> Option<f32> {
     rated(codec, loss, None).map(|r| scale.mos(r))
 }
 
-/// Impairment by pure delay, `Idd` of G.107 §7.3, the same in G.107.1; echo is not known here.
+/// Impairment by pure delay on the narrowband scale, `Idd` of G.107 §7.4; echo is not known here.
 #[must_use]
 pub fn delay_impairment(one_way_ms: f32) -> f32 {
     if one_way_ms <= 100.0 {
@@ -268,10 +287,15 @@ mod tests {
         near(r_factor(Codec::G722, &clean, None).unwrap(), 116.0);
         near(mos(Codec::G722, &clean, None).unwrap(), mos_of_r(116.0 / 1.29));
         near(mos(Codec::G722, &clean, None).unwrap(), 4.337);
-        // 1 %: 13 + 82 · 1 / (1 + 4.5) = 27.909.
+        // 1 %: 13 + 82 · 1 / (1 + 4.5) = 27.909, AMR-WB 13 + 82 · 1 / (1 + 4.3) = 28.472.
         let some = Loss { expected: 1000, lost: 10, runs: 10 };
-        near(r_factor(Codec::AmrWb, &some, None).unwrap(), 129.0 - 27.909);
+        near(r_factor(Codec::G722, &some, None).unwrap(), 129.0 - 27.909);
+        near(r_factor(Codec::AmrWb, &some, None).unwrap(), 129.0 - 28.472);
+        // Delay weighs 1.29 times as much: 1.29 · 3.0444 = 3.927.
+        near(r_factor(Codec::G722, &clean, Some(200.0)).unwrap(), 116.0 - 3.927);
         assert_eq!(impairment(Codec::Opus).unwrap().source, Source::Assumed);
+        assert_eq!(impairment(Codec::AmrWb).unwrap().source, Source::BplAssumed);
+        assert_eq!(impairment(Codec::Amr).unwrap().source, Source::Assumed);
         assert_eq!(impairment(Codec::Pcmu).unwrap().scale, Scale::Narrow);
     }
 
