@@ -78,44 +78,39 @@ impl Header {
     /// The header of that name or compact form, without regard to case.
     pub fn of(name: &[u8]) -> Option<Self> {
         let first = name.first()?.to_ascii_lowercase();
-        // One candidate or two for a length and a first letter; then a whole comparison.
-        let (a, b) = match (name.len(), first) {
-            (1, letter) => return Self::compact(letter),
-            (2, b't') => (Self::To, None),
-            (3, b'v') => (Self::Via, None),
-            (4, b'f') => (Self::From, None),
-            (4, b'c') => (Self::CSeq, None),
-            (4, b'd') => (Self::Date, None),
-            (5, b'e') => (Self::Event, None),
-            (6, b's') => (Self::Server, None),
-            (6, b'r') => (Self::Reason, None),
-            (7, b'c') => (Self::CallId, Some(Self::Contact)),
-            (7, b'e') => (Self::Expires, None),
-            (7, b'r') => (Self::Require, None),
-            (8, b'r') => (Self::Replaces, Some(Self::ReferTo)),
-            (9, b'd') => (Self::Diversion, None),
-            (10, b'u') => (Self::UserAgent, None),
-            (10, b's') => (Self::SessionId, None),
-            (12, b'c') => (Self::ContentType, None),
-            (13, b'a') => (Self::Authorization, None),
-            (14, b'c') => (Self::ContentLength, None),
-            (15, b'r') => (Self::RemotePartyId, None),
-            (16, b'c') => (Self::ContentEncoding, None),
-            (16, b'w') => (Self::WwwAuthenticate, None),
-            (18, b'p') => (Self::ProxyAuthenticate, None),
-            (19, b'p') => (Self::PAssertedIdentity, Some(Self::ProxyAuthorization)),
-            (20, b'p') => (Self::PPreferredIdentity, None),
-            _ => return None,
-        };
-        // Nearly everybody writes names as the RFC does, which is faster to compare.
-        let is = |other: Self| {
-            let full = other.name().as_bytes();
-            name == full || name.eq_ignore_ascii_case(full)
-        };
-        if is(a) {
-            return Some(a);
+        // A length and a first letter leave one name or two, whose lengths the compiler knows.
+        match (name.len(), first) {
+            (1, letter) => Self::compact(letter),
+            (2, b't') => is(name, b"To", Self::To),
+            (3, b'v') => is(name, b"Via", Self::Via),
+            (4, b'f') => is(name, b"From", Self::From),
+            (4, b'c') => is(name, b"CSeq", Self::CSeq),
+            (4, b'd') => is(name, b"Date", Self::Date),
+            (5, b'e') => is(name, b"Event", Self::Event),
+            (6, b's') => is(name, b"Server", Self::Server),
+            (6, b'r') => is(name, b"Reason", Self::Reason),
+            (7, b'c') => {
+                is(name, b"Call-ID", Self::CallId).or_else(|| is(name, b"Contact", Self::Contact))
+            }
+            (7, b'e') => is(name, b"Expires", Self::Expires),
+            (7, b'r') => is(name, b"Require", Self::Require),
+            (8, b'r') => is(name, b"Replaces", Self::Replaces)
+                .or_else(|| is(name, b"Refer-To", Self::ReferTo)),
+            (9, b'd') => is(name, b"Diversion", Self::Diversion),
+            (10, b'u') => is(name, b"User-Agent", Self::UserAgent),
+            (10, b's') => is(name, b"Session-ID", Self::SessionId),
+            (12, b'c') => is(name, b"Content-Type", Self::ContentType),
+            (13, b'a') => is(name, b"Authorization", Self::Authorization),
+            (14, b'c') => is(name, b"Content-Length", Self::ContentLength),
+            (15, b'r') => is(name, b"Remote-Party-ID", Self::RemotePartyId),
+            (16, b'c') => is(name, b"Content-Encoding", Self::ContentEncoding),
+            (16, b'w') => is(name, b"WWW-Authenticate", Self::WwwAuthenticate),
+            (18, b'p') => is(name, b"Proxy-Authenticate", Self::ProxyAuthenticate),
+            (19, b'p') => is(name, b"P-Asserted-Identity", Self::PAssertedIdentity)
+                .or_else(|| is(name, b"Proxy-Authorization", Self::ProxyAuthorization)),
+            (20, b'p') => is(name, b"P-Preferred-Identity", Self::PPreferredIdentity),
+            _ => None,
         }
-        b.filter(|other| is(*other))
     }
 
     const fn compact(letter: u8) -> Option<Self> {
@@ -133,6 +128,14 @@ impl Header {
             _ => return None,
         })
     }
+}
+
+/// `header`, if `name` is `full`. Nearly everybody writes names as the RFC does, which is faster
+/// to compare.
+#[inline]
+fn is<const N: usize>(name: &[u8], full: &[u8; N], header: Header) -> Option<Header> {
+    let name = name.first_chunk::<N>()?;
+    (name == full || name.eq_ignore_ascii_case(full)).then_some(header)
 }
 
 /// One header as it stood on the wire.
