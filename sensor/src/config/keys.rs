@@ -53,7 +53,10 @@ pub(super) fn put(
 fn unknown(origin: &str, name: &str) -> ConfigError {
     let origin = origin.to_owned();
     if let Some(key) = names::known(name) {
-        return ConfigError::NotYet { origin, key };
+        return match names::moot(key) {
+            Some(why) => ConfigError::Moot { origin, key, why },
+            None => ConfigError::NotYet { origin, key },
+        };
     }
     match names::nearest(name) {
         Some(suggestion) => ConfigError::Misspelt { origin, key: shown(name), suggestion },

@@ -5,6 +5,7 @@
 //! configuration; what it means for each crate is not known here.
 
 mod check;
+mod error;
 mod keys;
 mod lines;
 mod names;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use ringtap_capture::Method;
 
 pub use check::{Report, check};
+pub use error::ConfigError;
 pub use lines::Fault;
 pub use side_tables::{SaveSdp, SipHistory};
 pub use value::PortRange;
@@ -281,72 +283,6 @@ impl Default for Config {
             spool_segment_s: 300,
             status_socket: PathBuf::from("/run/ringtap/status.sock"),
         }
-    }
-}
-
-/// What is wrong with a configuration: one line, with the place.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{file}: {why}")]
-    File {
-        /// The file.
-        file: String,
-        /// What the system said, or how large it is.
-        why: String,
-    },
-    /// A line that says nothing.
-    #[error("{origin}: {why}")]
-    Line {
-        /// File and line.
-        origin: String,
-        /// Why not.
-        why: Fault,
-    },
-    /// A value that its key cannot take.
-    #[error("{origin}: {key} = {value:?} is not valid: {key} takes {accepted}")]
-    Value {
-        /// File and line, or the command line's option.
-        origin: String,
-        /// The key.
-        key: &'static str,
-        /// What was given.
-        value: String,
-        /// What is accepted.
-        accepted: &'static str,
-    },
-    /// A key that there is not, but nearly.
-    #[error("{origin}: there is no key `{key}`; did you mean `{suggestion}`?")]
-    Misspelt {
-        /// File and line, or the command line's option.
-        origin: String,
-        /// What was given.
-        key: String,
-        /// What was meant, perhaps.
-        suggestion: &'static str,
-    },
-    /// A key that is like none.
-    #[error("{origin}: there is no key `{key}`")]
-    Unknown {
-        /// File and line, or the command line's option.
-        origin: String,
-        /// What was given.
-        key: String,
-    },
-    /// A key that is known and not built yet.
-    #[error("{origin}: `{key}` is not supported yet and has no effect")]
-    NotYet {
-        /// File and line, or the command line's option.
-        origin: String,
-        /// The key.
-        key: &'static str,
-    },
-}
-
-impl ConfigError {
-    /// The product can start all the same: the line is only without effect.
-    pub fn is_warning(&self) -> bool {
-        matches!(self, Self::Unknown { .. } | Self::NotYet { .. })
     }
 }
 

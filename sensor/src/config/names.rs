@@ -1,11 +1,27 @@
 //! Names of keys that existing configurations may hold, and what a misspelt one was meant to be.
 //!
-//! It knows names only: nothing of what the keys would do.
+//! It knows names only: nothing of what the keys would do, but for those that can do nothing here.
 
 use super::keys::KEYS;
 
 /// Names that are known, one a line, sorted; whether we have them is told by [`KEYS`].
 static KNOWN: &str = include_str!("original_keys.txt");
+
+/// Keys whose meaning is settled by how calls end here, and what settles it.
+static MOOT: &[(&str, &str)] = &[
+    (
+        "bye_confirmed_timeout",
+        "a call is closed half a second after its BYE was confirmed, also where RTP goes on",
+    ),
+    (
+        "ignore_rtp_after_bye_confirmed",
+        "RTP that goes on when its call is closed is counted, and is no part of the call",
+    ),
+    ("ignore_duration_after_bye_confirmed", "a call's duration ends with the answer to its BYE"),
+    ("quick_save_cdr", "records are made within a second of a call's end"),
+    ("cleanup_calls_period", "each call has a timer of its own"),
+    ("sdp_multiplication", "of calls that announce one endpoint, the newest has its streams"),
+];
 
 /// Keys beyond this length are like none.
 const KEY_MAX: usize = 64;
@@ -13,6 +29,11 @@ const KEY_MAX: usize = 64;
 /// The known name that `key` is, in upper or lower case.
 pub(super) fn known(key: &str) -> Option<&'static str> {
     KNOWN.lines().find(|name| name.eq_ignore_ascii_case(key))
+}
+
+/// Why a known name has no effect, if it never will have one.
+pub(super) fn moot(name: &str) -> Option<&'static str> {
+    MOOT.iter().find_map(|(known, why)| (*known == name).then_some(*why))
 }
 
 /// The name that `key` was perhaps meant to be; one of ours before others.
@@ -46,6 +67,15 @@ mod tests {
         assert!(names.len() > 1000);
         assert!(names.is_sorted_by(|a, b| a < b));
         assert!(names.iter().all(|name| name.len() <= KEY_MAX && name.trim() == *name));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_known_and_none_of_ours() {
+        for (name, _) in MOOT {
+            assert_eq!(known(name), Some(*name));
+            assert!(KEYS.iter().all(|key| key.name != *name), "{name}");
+        }
+        assert_eq!(moot("mysqlhost"), None);
     }
 
     #[test]
