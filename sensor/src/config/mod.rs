@@ -95,6 +95,12 @@ pub struct Config {
     pub redirect_response_300_timeout: u32,
     /// Another final response that nobody acknowledges, seconds.
     pub response_default_timeout: u32,
+    /// A 401 or 407 that no credentials follow, seconds.
+    pub challenge_timeout: u32,
+    /// An acknowledged refusal that asks for another INVITE, seconds.
+    pub retry_timeout: u32,
+    /// A CANCEL without the INVITE's final response, seconds.
+    pub cancel_timeout: u32,
     /// An INVITE without ringing, answer or media, seconds.
     pub zombie_timeout: u32,
     /// Messages of one call.
@@ -242,6 +248,9 @@ impl Default for Config {
             bye_timeout: call.bye_timeout,
             redirect_response_300_timeout: call.redirect_response_300_timeout,
             response_default_timeout: call.response_default_timeout,
+            challenge_timeout: call.challenge_timeout,
+            retry_timeout: call.retry_timeout,
+            cancel_timeout: call.cancel_timeout,
             zombie_timeout: call.zombie_timeout,
             max_sip_packets_in_call: call.max_sip_packets_in_call,
             max_invite_packets_in_call: call.max_invite_packets_in_call,

@@ -75,16 +75,19 @@ pub(crate) fn of(progress: &Progress, summary: &CallSummary, options: &Options) 
         if let Some((failed, status)) = progress.failed {
             match progress.failure_acked {
                 Some(acked) => {
-                    let wait =
-                        if asks_again(status) { options.retry_ms } else { options.linger_ms };
-                    sooner(at(failed.max(acked), millis(wait)), Why::Over);
+                    let wait = if asks_again(status) {
+                        seconds(options.retry_timeout)
+                    } else {
+                        millis(options.linger_ms)
+                    };
+                    sooner(at(failed.max(acked), wait), Why::Over);
                 }
                 None => sooner(at(failed, seconds(unacknowledged(status, options))), Why::Over),
             }
         } else if let Some(challenged) = progress.challenged {
-            sooner(at(challenged, millis(options.challenge_ms)), Why::Over);
+            sooner(at(challenged, seconds(options.challenge_timeout)), Why::Over);
         } else if let Some(cancelled) = progress.cancelled {
-            sooner(at(cancelled, millis(options.cancel_ms)), Why::Over);
+            sooner(at(cancelled, seconds(options.cancel_timeout)), Why::Over);
         }
     }
     match progress.media {

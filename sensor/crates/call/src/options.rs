@@ -25,6 +25,14 @@ pub struct Options {
     pub redirect_response_300_timeout: u32,
     /// Any other final response that is never acknowledged (481: 180 s, 487: 15 s).
     pub response_default_timeout: u32,
+    /// A 401 or 407 after which no request with credentials follows, inside of calls and outside;
+    /// a person may have to type.
+    pub challenge_timeout: u32,
+    /// A refusal that makes user agents send another INVITE by themselves (a redirection, 422,
+    /// 484, 491 …), since it was acknowledged.
+    pub retry_timeout: u32,
+    /// A CANCEL after which the INVITE's final response does not come.
+    pub cancel_timeout: u32,
     /// No 18x, no 2xx, no media since the INVITE (code 107).
     pub zombie_timeout: u32,
     /// A call with more messages is closed (code 109).
@@ -39,13 +47,6 @@ pub struct Options {
     pub linger_ms: u32,
     /// How long a BYE that was sent only once is waited on for its answer (RFC 3261 timer F).
     pub bye_unconfirmed_ms: u32,
-    /// How long a 401 or 407 is waited on for the next INVITE; a person may have to type.
-    pub challenge_ms: u32,
-    /// How long a refusal that asks for another INVITE (a redirection, 422, 484, 491 …) is waited
-    /// on for it, once it has been acknowledged.
-    pub retry_ms: u32,
-    /// How long a CANCEL is waited on for the INVITE's final response.
-    pub cancel_ms: u32,
     /// Which requests outside of calls become records.
     pub recorded: Recorded,
     /// How many requests outside of calls are waited on at once; further ones are refused and
@@ -108,6 +109,9 @@ impl Default for Options {
             bye_timeout: 1200,
             redirect_response_300_timeout: 300,
             response_default_timeout: 5,
+            challenge_timeout: 60,
+            retry_timeout: 4,
+            cancel_timeout: 10,
             zombie_timeout: 300,
             max_sip_packets_in_call: 20_000,
             max_invite_packets_in_call: 10_000,
@@ -115,9 +119,6 @@ impl Default for Options {
             caller_headers: [None; 3],
             linger_ms: 500,
             bye_unconfirmed_ms: 32_000,
-            challenge_ms: 60_000,
-            retry_ms: 4000,
-            cancel_ms: 10_000,
             recorded: Recorded::default(),
             transactions_max: 65_536,
             registrations_max: 100_000,

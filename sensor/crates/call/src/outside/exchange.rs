@@ -246,7 +246,7 @@ impl Exchange {
         match self.waits {
             Waits::Nothing(since) => since.saturating_add(linger),
             Waits::NextRequest(since) => {
-                since.saturating_add(u64::from(options.challenge_ms) * MILLI_NS)
+                since.saturating_add(u64::from(options.challenge_timeout) * SECOND_NS)
             }
             Waits::Response => {
                 let sent = self.round.clock_ns;

@@ -2,9 +2,9 @@
 //!
 //! The plain ends are in `shapes`.
 
-use ringtap_call::{CallSummary, RequestDelay, SessionDuration, Side};
+use ringtap_call::{CallSummary, Options, RequestDelay, SessionDuration, Side};
 
-use crate::script::closed;
+use crate::script::{closed, closed_with};
 use crate::shapes::check;
 
 const TALK: &str = "0 A INVITE 1\n100 B 180/INVITE 1\n1000 B 200/INVITE 1\n1010 A ACK 1\n";
@@ -210,6 +210,32 @@ fn a_refusal_that_asks_for_another_invite() {
          9000 tick",
         &["2610 close bye=0 response=486 hung=- pdd=- connected=- duration=2110 talk=-"],
     );
+}
+
+#[test]
+fn what_may_still_follow_is_waited_for_as_long_as_the_options_say() {
+    let options = Options {
+        challenge_timeout: 3,
+        retry_timeout: 20,
+        cancel_timeout: 7,
+        ..Options::default()
+    };
+    for (rest, closed_ms) in [
+        ("10 B 407/INVITE 1\n20 A ACK 1 br=INVITE1a1", 3010),
+        ("10 B 484/INVITE 1\n20 A ACK 1 br=INVITE1a1", 20_020),
+        ("10 B 404/INVITE 1\n20 A ACK 1 br=INVITE1a1", 520),
+        ("10 B 180/INVITE 1\n20 A CANCEL 1 br=INVITE1a1\n30 B 200/CANCEL 1", 7020),
+    ] {
+        let script = format!("0 A INVITE 1\n{rest}\n90000 tick");
+        let [call] = &closed_with(options, &script)[..] else { panic!("{rest}") };
+        assert_eq!(call.closed_clock_ns, closed_ms * MS, "{rest}");
+    }
+    // One that comes in time is the same call, one that comes later another.
+    let again = |ms: u64| {
+        format!("0 A INVITE 1\n10 B 407/INVITE 1\n20 A ACK 1 br=INVITE1a1\n{ms} A INVITE 2")
+    };
+    assert_eq!(closed_with(options, &again(3009)).len(), 1);
+    assert_eq!(closed_with(options, &again(3011)).len(), 2);
 }
 
 #[test]

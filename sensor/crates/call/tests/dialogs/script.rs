@@ -25,7 +25,12 @@ pub(crate) fn play(script: &str) -> Vec<String> {
 
 /// Plays a script; gives the calls that were closed.
 pub(crate) fn closed(script: &str) -> Vec<CallSummary> {
-    let (mut calls, mut events) = (Calls::new(Options::default()), Vec::new());
+    closed_with(Options::default(), script)
+}
+
+/// The same with other options.
+pub(crate) fn closed_with(options: Options, script: &str) -> Vec<CallSummary> {
+    let (mut calls, mut events) = (Calls::new(options), Vec::new());
     run(&mut calls, script, &mut events);
     calls.flush(&mut events);
     let close = |event| if let Event::Close(call) = event { Some(*call) } else { None };
