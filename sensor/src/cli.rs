@@ -173,6 +173,9 @@ pub struct FilterArgs {
     /// A user agent contains A
     #[arg(long, value_name = "A")]
     pub agent: Option<String>,
+    /// A header that custom_headers_cdr names has this value (X-Tenant=acme, X-Tenant=ac*)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub header: Option<String>,
 }
 
 /// `ringtap calls`

@@ -115,6 +115,7 @@ fn filters(args: &FilterArgs) -> Vec<(&'static str, String)> {
         ("mos-below", args.mos_below.map(|x| x.to_string())),
         ("codec", args.codec.clone()),
         ("agent", args.agent.clone()),
+        ("header", args.header.clone()),
     ];
     asked.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

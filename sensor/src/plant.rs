@@ -111,7 +111,10 @@ impl Stations {
                 made.clone(),
                 files,
             );
-            let calls = Calls::new(options::calls(config)).tied_by(options::match_headers(config));
+            let [of_calls, of_messages] = options::custom_headers(config);
+            let calls = Calls::new(options::calls(config))
+                .tied_by(options::match_headers(config))
+                .keeping(of_calls, of_messages);
             let spooling = gatherer.map(|g| Spooling::new(g, options::saving(config), seed));
             published.push(Arc::clone(&shared));
             workers.push(Worker::new(Parts {

@@ -2,6 +2,8 @@
 //!
 //! The same way for a line of the file and for an option of the command line. It reads no files.
 
+use ringtap_call::CUSTOM_HEADERS_MAX;
+
 use super::side_tables::{save_sdp, sip_history};
 use super::value::{self, list, number, path, ports, yes_no};
 use super::{Config, ConfigError, MediaFilter, Mode, SaveRtp, names};
@@ -83,6 +85,7 @@ const LEVEL: &str = "a level of zstd (-7 to 22)";
 const PORTS: &str = "ports and ranges (5060,5070-5080)";
 const HEADERS: &str = "names of SIP headers (at most 8)";
 const HEADERS_MAX: usize = 8;
+const CUSTOM_HEADERS: &str = "names of SIP headers (at most 16)";
 const MS_MAX: u64 = 10_000;
 
 fn seconds(text: &str) -> Option<u32> {
@@ -154,14 +157,14 @@ fn interfaces(c: &mut Config, text: &str) -> Option<()> {
     Some(())
 }
 
-fn headers(all: &mut Vec<String>, text: &str) -> Option<()> {
+fn headers(all: &mut Vec<String>, max: usize, text: &str) -> Option<()> {
     for name in list(text) {
-        let name = value::header(name)?;
+        let name = value::header(name.strip_suffix(':').unwrap_or(name))?;
         if !all.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             all.push(name.to_owned());
         }
     }
-    (all.len() <= HEADERS_MAX).then_some(())
+    (all.len() <= max).then_some(())
 }
 
 fn busy_poll(c: &mut Config, text: &str) -> Option<()> {
@@ -285,9 +288,19 @@ pub(super) static KEYS: &[Key] = keys! {
     "ppreferredidentity" YES_NO => set!(ppreferredidentity, yes_no);
     "remotepartypriority" YES_NO => set!(remotepartypriority, yes_no);
     "matchheader" HEADERS
-        => |c, text| headers(&mut c.matchheader, text), |c| c.matchheader.clear();
+        => |c, text| headers(&mut c.matchheader, HEADERS_MAX, text), |c| c.matchheader.clear();
     "callidmerge_header" HEADERS
-        => |c, text| headers(&mut c.callidmerge_header, text), |c| c.callidmerge_header.clear();
+        => |c, text| headers(&mut c.callidmerge_header, HEADERS_MAX, text),
+        |c| c.callidmerge_header.clear();
+    "custom_headers_cdr" CUSTOM_HEADERS
+        => |c, text| headers(&mut c.custom_headers_cdr, CUSTOM_HEADERS_MAX, text),
+        |c| c.custom_headers_cdr.clear();
+    "custom_headers_message" CUSTOM_HEADERS
+        => |c, text| headers(&mut c.custom_headers_message, CUSTOM_HEADERS_MAX, text),
+        |c| c.custom_headers_message.clear();
+    "custom_headers_last_value" YES_NO => set!(custom_headers_last_value, yes_no);
+    "custom_headers_max_size" "bytes (1 to 1024; 0: 255)"
+        => set!(custom_headers_max_size, |text| number(text, 0, 1024));
     "sip-register" RECORDED => set!(sip_register, recorded);
     "sip-message" RECORDED => set!(sip_message, recorded);
     "hide_message_content" YES_NO => set!(hide_message_content, yes_no);

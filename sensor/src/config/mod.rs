@@ -129,6 +129,14 @@ pub struct Config {
     pub matchheader: Vec<String>,
     /// The same: legs are joined by it, and stay records of their own.
     pub callidmerge_header: Vec<String>,
+    /// Headers whose values are kept of calls,
+    pub custom_headers_cdr: Vec<String>,
+    /// and of MESSAGEs;
+    pub custom_headers_message: Vec<String>,
+    /// of several values the last, not the first,
+    pub custom_headers_last_value: bool,
+    /// up to so many bytes.
+    pub custom_headers_max_size: usize,
     /// REGISTER becomes records of registrations.
     pub sip_register: bool,
     /// MESSAGE outside of calls becomes records,
@@ -265,6 +273,10 @@ impl Default for Config {
             remotepartypriority: false,
             matchheader: Vec::new(),
             callidmerge_header: Vec::new(),
+            custom_headers_cdr: Vec::new(),
+            custom_headers_message: Vec::new(),
+            custom_headers_last_value: true,
+            custom_headers_max_size: 0,
             sip_register: call.recorded.register,
             sip_message: call.recorded.message,
             hide_message_content: true,

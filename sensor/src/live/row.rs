@@ -171,6 +171,9 @@ pub(super) fn passes(filter: &Filter, call: &CallSummary, id_sensor: u16) -> boo
             .response
             .is_none_or(|n| call.last_response.as_ref().is_some_and(|r| r.status == n))
         && filter.agent.as_ref().is_none_or(has_agent)
+        && filter.header.as_ref().is_none_or(|asked| {
+            call.custom_headers.iter().any(|one| asked.finds(&one.name, &one.value))
+        })
 }
 
 /// A stream with the keys of a record's stream.

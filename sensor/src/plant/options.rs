@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use compact_str::CompactString;
+use ringtap_call::CustomHeaders;
 use ringtap_capture::affinity::processors;
 use ringtap_capture::packet_socket::PacketOptions;
 use ringtap_capture::xdp::{BusyPoll, XdpOptions};
@@ -107,6 +108,19 @@ fn caller_headers(config: &Config) -> [Option<Header>; 3] {
 pub fn match_headers(config: &Config) -> Vec<CompactString> {
     let names = config.matchheader.iter().chain(&config.callidmerge_header);
     names.map(|name| name.as_str().into()).collect()
+}
+
+/// Headers whose values are kept, of calls and of MESSAGEs.
+pub fn custom_headers(config: &Config) -> [CustomHeaders; 2] {
+    const VALUE_MAX: usize = 255;
+    let value_max = match config.custom_headers_max_size {
+        0 => VALUE_MAX,
+        given => given,
+    };
+    [&config.custom_headers_cdr, &config.custom_headers_message].map(|names| {
+        let names = names.iter().map(|name| name.as_str().into()).collect();
+        CustomHeaders::new(names, config.custom_headers_last_value, value_max)
+    })
 }
 
 /// The stream table of one of `workers` workers.

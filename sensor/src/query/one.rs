@@ -101,6 +101,9 @@ fn facts(call: &CallRecord, running: bool) -> String {
     for (name, value) in dialog::facts(call) {
         fact(name, &value);
     }
+    for one in &call.dialog.custom_headers {
+        fact("header", &format!("{}: {}", safe(&one.name), safe(&one.value)));
+    }
     let mut place = Vec::new();
     if call.id_sensor > 0 {
         place.push(format!("sensor {}", call.id_sensor));

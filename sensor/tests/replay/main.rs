@@ -1,6 +1,6 @@
 //! `ringtap replay`, as its users run it, in the order of a packet's way: files and their clocks,
-//! transports, who calls, how long calls are waited on, what is outside of calls, the truth about
-//! calls and streams, quality, and what endpoints report.
+//! transports, who calls, what headers say, how long calls are waited on, what is outside of
+//! calls, the truth about calls and streams, quality, and what endpoints report.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
@@ -9,6 +9,7 @@ mod support;
 
 mod clocks;
 mod files;
+mod headers;
 mod identity;
 mod outside;
 mod quality;

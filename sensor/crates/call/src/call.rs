@@ -7,6 +7,7 @@ mod asides;
 mod branches;
 mod bye;
 mod changes;
+pub(crate) mod custom;
 mod identity;
 mod invite;
 mod ladder;
@@ -27,6 +28,7 @@ use crate::side::{Reading, Tags};
 use crate::summary::facts::Counts;
 use crate::summary::{Bye, CallSummary, Cause, Flags, LONG_TEXT_MAX, Party, TEXT_MAX, clip};
 
+pub use custom::{CUSTOM_HEADERS_MAX, CustomHeader, CustomHeaders};
 pub use live::{Live, Place, State};
 pub use ties::{TIES_MAX, Ties};
 
@@ -377,6 +379,7 @@ fn empty_summary(
         digest_realm: empty.clone(),
         replaces: empty,
         ties: Ties::default(),
+        custom_headers: Vec::new(),
         ladder: Vec::new(),
         ladder_omitted: 0,
         malformed: None,

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringtap_sip::{Message, Method};
 
-use crate::call::{Call, Place};
+use crate::call::{Call, CustomHeaders, Place};
 use crate::counters::Counters;
 use crate::deadline::Why;
 use crate::event::Event;
@@ -37,6 +37,7 @@ pub struct Calls {
     timers: BinaryHeap<Reverse<(u64, CallKey)>>,
     recent: Recent,
     match_headers: Vec<CompactString>,
+    custom_headers: CustomHeaders,
     outside: Outside,
     counters: Counters,
 }
@@ -51,6 +52,14 @@ impl Calls {
     #[must_use]
     pub fn tied_by(mut self, headers: Vec<CompactString>) -> Self {
         self.match_headers = headers;
+        self
+    }
+
+    /// The values of these headers are kept of calls, and of MESSAGEs outside of calls.
+    #[must_use]
+    pub fn keeping(mut self, of_calls: CustomHeaders, of_messages: CustomHeaders) -> Self {
+        self.custom_headers = of_calls;
+        self.outside = self.outside.keeping(of_messages);
         self
     }
 
@@ -269,6 +278,7 @@ impl Calls {
         self.counters.in_call += 1;
         let ties = &mut call.summary.ties;
         self.counters.ties_omitted += ties.learn(reading, self.options.realm, &self.match_headers);
+        self.custom_headers.learn(reading.message, &mut call.summary.custom_headers);
         call.take(reading, &self.options, events, &mut self.counters);
         self.schedule(key);
     }

@@ -12,7 +12,7 @@ use compact_str::CompactString;
 use ringtap_sip::{Reason, Text};
 use smallvec::SmallVec;
 
-use crate::call::Ties;
+use crate::call::{CustomHeader, Ties};
 use crate::event::{Claim, Moment, PayloadType, Side};
 use crate::key::CallKey;
 use facts::{Branch, Counts, InfoDigit, SessionTimer, Transfer};
@@ -289,6 +289,8 @@ pub struct CallSummary {
     pub replaces: CompactString,
     /// What ties it to other calls.
     pub ties: Ties,
+    /// Values of configured headers.
+    pub custom_headers: Vec<CustomHeader>,
     /// The messages in order, at most [`LADDER_MAX`]: where there are more, those before the last
     /// [`LADDER_TAIL`] are missing.
     pub ladder: Vec<LadderEntry>,

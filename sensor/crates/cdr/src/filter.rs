@@ -2,11 +2,14 @@
 //!
 //! It holds and checks the question; how it is answered is the store's business.
 
+mod header;
 pub mod outside;
 
 use crate::clock;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+
+pub use header::HeaderFilter;
 
 /// What to find; everything that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +34,8 @@ pub struct Filter {
     pub codec: Option<String>,
     /// The user agent of either side contains (upper and lower case are the same).
     pub agent: Option<String>,
+    /// A configured header has such a value.
+    pub header: Option<Box<HeaderFilter>>,
     /// At most so many, the latest; `None`: all.
     pub limit: Option<usize>,
 }
@@ -75,6 +80,9 @@ impl Filter {
             }
             "codec" => self.codec = text(),
             "agent" => self.agent = text(),
+            "header" => {
+                self.header = Some(Box::new(read("header", value, HeaderFilter::ACCEPTED)?));
+            }
             "limit" => self.limit = Some(read("limit", value, "a number")?),
             _ => return Err(refused("filter", name, "the name of a filter")),
         }

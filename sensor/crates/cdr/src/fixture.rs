@@ -4,7 +4,7 @@ use crate::marks::MediaMarks;
 use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
 use crate::quality::{Cause, Encryption, Evidence, Interval, Quality, Xr};
 use crate::record::asserted::Asserted;
-use crate::record::dialog::{Branch, Dialog, Timer, Transfer};
+use crate::record::dialog::{Branch, CustomHeader, Dialog, Timer, Transfer};
 use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use crate::vq::{VqMetrics, VqReport};
@@ -88,8 +88,15 @@ fn dialog() -> Dialog {
             status: Some(202),
             result: None,
         }],
+        custom_headers: headers(&[("X-Cause", "\u{e4}\""), ("X-Tenant", "acme-7")]),
         ..Dialog::default()
     }
+}
+
+fn headers(values: &[(&str, &str)]) -> Vec<CustomHeader> {
+    let one =
+        |&(name, value): &(&str, &str)| CustomHeader { name: name.into(), value: value.into() };
+    values.iter().map(one).collect()
 }
 
 fn quality() -> Quality {
@@ -229,6 +236,7 @@ pub(crate) fn transaction(n: u64, method: &str) -> TransactionRecord {
         request_body: Body { content_type: "text/plain".into(), length: 12 },
         response_body: Body::default(),
         content: "".into(),
+        custom_headers: headers(if method == "MESSAGE" { &[("X-App", "chat")] } else { &[] }),
         event: "presence".into(),
         digest_username: "alice".into(),
         challenged: true,

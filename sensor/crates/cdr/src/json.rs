@@ -9,7 +9,7 @@ mod outside;
 use crate::clock;
 use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
 use crate::quality::Quality;
-use crate::record::dialog::{BRANCH, DIALOG, TRANSFER};
+use crate::record::dialog::{BRANCH, CustomHeader, DIALOG, TRANSFER};
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::stream::StreamRecord;
 use crate::text;
@@ -55,6 +55,7 @@ fn push_call_with(out: &mut String, call: &CallRecord, detail: Detail) {
     for (name, value) in call_values(call) {
         push_pair(out, &name, value);
     }
+    push_headers(out, &call.dialog.custom_headers);
     out.push_str(",\"media_marks\":[");
     for (n, name) in call.media_marks.names().enumerate() {
         let _ = write!(out, "{}\"{name}\"", if n == 0 { "" } else { "," });
@@ -96,6 +97,15 @@ fn push_call_with(out: &mut String, call: &CallRecord, detail: Detail) {
         out.push(']');
     }
     out.push('}');
+}
+
+/// An object with the values of configured headers, if there are any.
+fn push_headers(out: &mut String, headers: &[CustomHeader]) {
+    for (n, one) in headers.iter().enumerate() {
+        out.push_str(if n == 0 { ",\"custom_headers\":{" } else { "," });
+        push_first(out, &one.name, Value::Text(&one.value));
+    }
+    out.push_str(if headers.is_empty() { "" } else { "}" });
 }
 
 /// An array of objects, each with these columns as its keys.
@@ -334,6 +344,7 @@ mod tests {
             ("a_sl1", "2"),
             ("a_last_rtp_from_end", "2"),
             ("b_received", "null"),
+            ("custom_headers", "{\"X-Cause\":\"ä\\\"\",\"X-Tenant\":\"acme-7\"}"),
             ("lost", "2"),
             ("packet_loss_perc_mult1000", "400"),
         ] {

@@ -23,7 +23,7 @@ pub mod stream;
 pub mod text;
 
 pub use filter::outside::OutsideFilter;
-pub use filter::{Cidr, Filter, FilterError};
+pub use filter::{Cidr, Filter, FilterError, HeaderFilter};
 pub use id::IdSource;
 pub use media::marks::{self, MediaMarks};
 pub use media::quality::{self, Quality};

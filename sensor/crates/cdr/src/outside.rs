@@ -8,6 +8,7 @@ use compact_str::CompactString;
 use std::net::SocketAddr;
 
 use crate::record::Party;
+use crate::record::dialog::CustomHeader;
 
 /// A body, without what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct TransactionRecord {
     pub response_body: Body,
     /// What a MESSAGE says, where that is kept.
     pub content: CompactString,
+    /// Values of headers that the configuration names, of a MESSAGE, sorted by name.
+    pub custom_headers: Vec<CustomHeader>,
     /// The event package.
     pub event: CompactString,
     /// The user name in the digest that answered a challenge.

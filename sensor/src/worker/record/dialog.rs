@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use compact_str::{CompactString, format_compact};
 use ringtap_call::{CallSummary, LadderEntry, Moment, RequestDelay, SessionDuration};
 use ringtap_cdr::clock;
-use ringtap_cdr::record::dialog::{Announced, Branch, Dialog, SideTables, Timer, Told, Transfer};
+use ringtap_cdr::record::dialog::{
+    Announced, Branch, CustomHeader, Dialog, SideTables, Timer, Told, Transfer,
+};
 use ringtap_cdr::record::{Dtmf, DtmfKind};
 use ringtap_sip::Method;
 
@@ -71,8 +73,20 @@ pub(super) fn dialog(call: &CallSummary, kept: &Kept) -> Dialog {
         marks: marks(call),
         branches: branches.iter().map(branch).collect(),
         transfers: call.transfers.iter().map(transfer).collect(),
+        custom_headers: headers(&call.custom_headers),
         side_tables: side_tables(call, kept),
     }
+}
+
+/// Values of configured headers, sorted by name.
+pub(super) fn headers(headers: &[ringtap_call::CustomHeader]) -> Vec<CustomHeader> {
+    let one = |h: &ringtap_call::CustomHeader| CustomHeader {
+        name: h.name.clone(),
+        value: h.value.clone(),
+    };
+    let mut headers: Vec<_> = headers.iter().map(one).collect();
+    headers.sort_unstable();
+    headers
 }
 
 fn marks(call: &CallSummary) -> CompactString {

@@ -34,6 +34,7 @@ impl Recorder {
             request_body: body(&t.request_body),
             response_body: body(&t.response_body),
             content: t.text.clone(),
+            custom_headers: super::dialog::headers(&t.custom_headers),
             event: t.event.clone(),
             digest_username: t.digest_username.clone(),
             challenged: t.challenged,

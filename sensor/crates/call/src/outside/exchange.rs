@@ -372,6 +372,7 @@ fn empty_summary(
         request_body: Body::default(),
         response_body: Body::default(),
         text: empty.clone(),
+        custom_headers: Vec::new(),
         event: empty.clone(),
         digest_username: empty.clone(),
         digest_realm: empty,

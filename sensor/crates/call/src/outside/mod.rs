@@ -20,6 +20,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringtap_sip::Method;
 
+use crate::call::CustomHeaders;
 use crate::event::Event;
 use crate::key::CallKey;
 use crate::options::{Options, Recorded};
@@ -78,10 +79,17 @@ pub(crate) struct Outside {
     registrar: Registrar,
     timers: BinaryHeap<Reverse<(u64, Owner)>>,
     late: Late,
+    message_headers: CustomHeaders,
     counters: Counters,
 }
 
 impl Outside {
+    /// The values of these headers are kept of MESSAGEs.
+    pub(crate) fn keeping(mut self, of_messages: CustomHeaders) -> Self {
+        self.message_headers = of_messages;
+        self
+    }
+
     /// Whether an open transaction waits for this message. What makes and ends calls is a call's,
     /// where there is one: a response may have come before its INVITE.
     pub(crate) fn expects(&self, key: CallKey, call_id: &[u8], reading: &Reading<'_>) -> bool {
@@ -180,6 +188,9 @@ impl Outside {
     fn feed(&mut self, id: TransactionId, reading: &Reading<'_>, options: &Options) {
         let Some(open) = self.open.get_mut(&id) else { return };
         self.counters.in_transaction += 1;
+        if reading.method == Method::Message {
+            self.message_headers.learn(reading.message, &mut open.summary.custom_headers);
+        }
         open.take(reading, options);
         let due = open.deadline(options);
         if due < open.scheduled_ns {

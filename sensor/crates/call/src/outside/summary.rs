@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use compact_str::CompactString;
 use ringtap_sip::{Method, Reason};
 
+use crate::call::CustomHeader;
 use crate::event::Moment;
 use crate::key::CallKey;
 use crate::summary::{Party, Response};
@@ -60,6 +61,8 @@ pub struct TransactionSummary {
     pub response_body: Body,
     /// What a MESSAGE says, where that is kept.
     pub text: CompactString,
+    /// Values of configured headers, of a MESSAGE.
+    pub custom_headers: Vec<CustomHeader>,
     /// Event package (RFC 6665).
     pub event: CompactString,
     /// User name of the credentials.

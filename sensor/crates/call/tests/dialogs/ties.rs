@@ -1,7 +1,7 @@
 //! What ties calls together, as far as one call says it.
 
 use proptest::prelude::*;
-use ringtap_call::{CallKey, Calls, Event, Options, TIES_MAX, Ties};
+use ringtap_call::{CallKey, Calls, CustomHeader, CustomHeaders, Event, Options, TIES_MAX, Ties};
 use ringtap_sip::Message;
 
 use crate::script::{message, run};
@@ -65,6 +65,44 @@ fn headers_that_the_configuration_names() {
     );
     let list = ties(&["In-Reply-To"], "0 A INVITE 1 h=In-Reply-To:a@x,b@y");
     assert_eq!(list.tokens[..], [token("a@x"), token("b@y")]);
+}
+
+#[test]
+fn values_that_the_configuration_wants_are_kept_of_any_message_of_the_call() {
+    let script = "0 A INVITE 1 h=X-Tenant:one
+        10 B 200/INVITE 1 h=X-Route:west
+        20 A ACK 1
+        90 B BYE 1 h=X-Tenant:two h=X-Loss:3%
+        95 A 200/BYE 1
+        0 A MESSAGE 7 id=m h=X-Tenant:three";
+    let kept = |last: bool| {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).into()).collect();
+        let (of_calls, of_messages) =
+            (names(&["X-Tenant", "x-route", "X-Loss"]), names(&["X-Tenant"]));
+        let headers = |names| CustomHeaders::new(names, last, 100);
+        let mut calls =
+            Calls::new(Options::default()).keeping(headers(of_calls), headers(of_messages));
+        let mut events = Vec::new();
+        run(&mut calls, script, &mut events);
+        calls.flush(&mut events);
+        let values = |known: &[CustomHeader]| -> Vec<String> {
+            known.iter().map(|one| format!("{}={}", one.name, one.value)).collect()
+        };
+        events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Close(call) => Some(values(&call.custom_headers)),
+                Event::Transaction(one) => Some(values(&one.custom_headers)),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let want = |tenant: &str| {
+        let call = [tenant, "x-route=west", "X-Loss=3%"].map(str::to_owned).to_vec();
+        [call, vec!["X-Tenant=three".to_owned()]]
+    };
+    assert_eq!(kept(true), want("X-Tenant=two"));
+    assert_eq!(kept(false), want("X-Tenant=one"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Registrations and requests outside of calls as JSON and CSV.
 
-use super::{push_pair, push_plain};
+use super::{push_headers, push_pair, push_plain};
 use crate::column::outside::{MESSAGE, REGISTER, SIP_MSG};
 use crate::column::{Column, Value};
 use crate::outside::{RegisterRecord, TransactionRecord};
@@ -14,22 +14,24 @@ fn columns(transaction: &TransactionRecord) -> &'static [Column<TransactionRecor
 /// Appends a request outside of calls, without a line feed: `message`, or `sip` for all others.
 pub fn push_transaction(out: &mut String, transaction: &TransactionRecord) {
     let kind = if transaction.is_message() { "message" } else { "sip" };
-    push_object(out, kind, columns(transaction), transaction);
+    push_pairs(out, kind, columns(transaction), transaction);
+    push_headers(out, &transaction.custom_headers);
+    out.push('}');
 }
 
 /// Appends a change of a registration, without a line feed.
 pub fn push_register(out: &mut String, register: &RegisterRecord) {
-    push_object(out, "register", REGISTER, register);
+    push_pairs(out, "register", REGISTER, register);
+    out.push('}');
 }
 
-fn push_object<T>(out: &mut String, kind: &str, columns: &[Column<T>], record: &T) {
+fn push_pairs<T>(out: &mut String, kind: &str, columns: &[Column<T>], record: &T) {
     out.push_str("{\"type\":\"");
     out.push_str(kind);
     out.push('"');
     for column in columns {
         push_pair(out, column.name, (column.value)(record));
     }
-    out.push('}');
 }
 
 /// The first line of CSV for registrations, with its line feed.
@@ -110,6 +112,7 @@ mod tests {
             (&message["contenttype"], &message["message"]),
             (&"text/plain".into(), &Json::Null)
         );
+        assert_eq!(message["custom_headers"]["X-App"], "chat");
         let options = parsed(&Record::Transaction(Box::new(fixture::transaction(6, "OPTIONS"))));
         assert_eq!((&options["type"], &options["method"]), (&"sip".into(), &"OPTIONS".into()));
         assert_eq!((&options["qualify_ok"], &options["repeats"]), (&1.into(), &9.into()));

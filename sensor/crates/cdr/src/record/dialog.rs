@@ -53,8 +53,19 @@ pub struct Dialog {
     pub branches: Vec<Branch>,
     /// Transfers.
     pub transfers: Vec<Transfer>,
+    /// Values of headers that the configuration names, sorted by name.
+    pub custom_headers: Vec<CustomHeader>,
     /// What goes to side tables of the schema and is not read back.
     pub side_tables: SideTables,
+}
+
+/// The value of a header that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CustomHeader {
+    /// The header's name.
+    pub name: CompactString,
+    /// Its value, never empty.
+    pub value: CompactString,
 }
 
 /// A session timer (RFC 4028).

@@ -3,6 +3,8 @@
 //!
 //! `cdr` and `cdr_next` are in `write` and `read`.
 
+pub(super) mod headers;
+
 use super::bind::{Address, TEXT_MAX, Text, clip, file_name};
 use super::names::Names;
 use super::read::{Columns, Ip};
@@ -65,6 +67,7 @@ impl<'c> Writer<'c> {
         for (index, transfer) in call.dialog.transfers.iter().enumerate() {
             self.transfer(id, calldate, index, transfer)?;
         }
+        headers::write(self.connection, id, calldate, &call.dialog.custom_headers, names)?;
         self.side_tables(id, calldate, &call.dialog.side_tables, names)
     }
 
@@ -229,6 +232,7 @@ pub(super) fn read(connection: &Connection, id: u64) -> Result<Dialog> {
         format!("SELECT {TRANSFER} FROM ringtap_transfer WHERE cdr_ID = ?1 ORDER BY \"index\"");
     let mut statement = connection.prepare_cached(&sql)?;
     dialog.transfers = statement.query_map([id as i64], transfer_of)?.collect::<Result<_>>()?;
+    dialog.custom_headers = headers::read(connection, id)?;
     Ok(dialog)
 }
 
@@ -257,6 +261,7 @@ fn dialog_of(row: &Row<'_>) -> Result<Dialog> {
         marks: c.text()?,
         branches: Vec::new(),
         transfers: Vec::new(),
+        custom_headers: Vec::new(),
         side_tables: SideTables::default(),
     })
 }

@@ -36,6 +36,7 @@ enum Kind {
     ReasonSip,
     ReasonQ850,
     ContentType,
+    Header,
 }
 
 impl Names {
@@ -86,6 +87,11 @@ impl Names {
         self.number(c, Kind::ContentType, text)
     }
 
+    /// The number of a header that the configuration names.
+    pub(super) fn header(&mut self, c: &Connection, text: &str) -> Result<Option<i64>> {
+        self.number(c, Kind::Header, text)
+    }
+
     fn number(&mut self, connection: &Connection, kind: Kind, text: &str) -> Result<Option<i64>> {
         let text = clip(text, if kind == Kind::Agent { 512 } else { TEXT_MAX });
         if text.is_empty() {
@@ -119,6 +125,13 @@ impl Names {
             Kind::ContentType => (
                 "SELECT id FROM contenttype WHERE contenttype = ?1",
                 "INSERT INTO contenttype (contenttype) VALUES (?1)",
+            ),
+            // Those that get one of the 16 columns say so.
+            Kind::Header => (
+                "SELECT id FROM cdr_custom_headers WHERE header_field = ?1",
+                "INSERT INTO cdr_custom_headers (id, header_field, dynamic_table, dynamic_column) \
+                 SELECT n, ?1, iif(n <= 16, 1, NULL), iif(n <= 16, n, NULL) \
+                 FROM (SELECT coalesce(max(id), 0) + 1 AS n FROM cdr_custom_headers)",
             ),
         };
         let mut statement = connection.prepare_cached(select)?;

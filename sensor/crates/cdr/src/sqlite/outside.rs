@@ -8,6 +8,7 @@ mod find;
 mod tests;
 
 use super::bind::{Address, CALLID_MAX, TEXT_MAX, Text, clip, file_name};
+use super::dialog::headers;
 use super::names::Names;
 use super::write::{first_id, give_up, insert};
 use crate::clock;
@@ -150,6 +151,7 @@ pub(super) fn put_transaction(
     let Some(id) = insert_own(&mut own, first, same)? else { return Ok(None) };
     if t.is_message() {
         put_message(connection, names, id, &calldate, t)?;
+        headers::write_of_message(connection, id, &calldate, &t.custom_headers, names)?;
     } else {
         put_sip_msg(connection, names, id, &calldate, t)?;
     }

@@ -148,6 +148,9 @@ pub(super) fn conditions(filter: &Filter) -> Where {
         let condition = "(a.ua LIKE ? ESCAPE '\\' OR b.ua LIKE ? ESCAPE '\\')";
         question.and(condition, [anywhere(agent), anywhere(agent)]);
     }
+    if let Some(header) = &filter.header {
+        super::dialog::headers::condition(&mut question, header);
+    }
     question
 }
 
@@ -212,7 +215,8 @@ pub(super) fn lone_streams(
     let of_calls = filter.caller.is_some()
         || filter.called.is_some()
         || filter.response.is_some()
-        || filter.agent.is_some();
+        || filter.agent.is_some()
+        || filter.header.is_some();
     if of_calls {
         return Ok(());
     }

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("0005_quality.sql"),
     include_str!("0006_vq.sql"),
     include_str!("0007_outside.sql"),
+    include_str!("0008_headers.sql"),
 ];
 
 /// The version that this build writes.

@@ -4,6 +4,7 @@ use super::{CHALLENGED, REGISTER, SIGHUP, TCP, TRANSACTION};
 use crate::filter::outside::OutsideFilter;
 use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
 use crate::sqlite::bind::Address;
+use crate::sqlite::dialog::headers;
 use crate::sqlite::read::{Columns, Where, anywhere, boxed, range, times};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::ops::ControlFlow;
@@ -37,7 +38,14 @@ pub(in crate::sqlite) fn transactions(
     if let Some(method) = &filter.method {
         question.and("method = ?", [boxed(method.clone())]);
     }
-    select(connection, "ringtap_transaction", TRANSACTION, question, filter, transaction_of, each)
+    let read = |row: &Row<'_>| {
+        let mut record = transaction_of(row)?;
+        if which == Requests::Messages {
+            record.custom_headers = headers::read_of_message(connection, record.id)?;
+        }
+        Ok(record)
+    };
+    select(connection, "ringtap_transaction", TRANSACTION, question, filter, read, each)
 }
 
 /// Gives the changes of registrations that the filter finds, by time; a limit keeps the latest.
@@ -96,7 +104,7 @@ fn select<T>(
     columns: &str,
     mut question: Where,
     filter: &OutsideFilter,
-    read: fn(&Row<'_>) -> Result<T>,
+    read: impl Fn(&Row<'_>) -> Result<T>,
     each: &mut dyn FnMut(T) -> ControlFlow<()>,
 ) -> Result<()> {
     let limit = filter.filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));

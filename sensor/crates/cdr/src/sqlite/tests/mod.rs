@@ -1,7 +1,9 @@
 //! The store with real files.
 
-use super::schema::CURRENT;
+mod headers;
 mod legs;
+
+use super::schema::CURRENT;
 
 use super::*;
 use crate::fixture;
