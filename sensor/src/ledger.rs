@@ -165,6 +165,10 @@ pub enum Event {
     StreamRecords,
     /// Records of voice quality reports made.
     VqReports,
+    /// Voice quality reports that were sent again, which have no record of their own.
+    VqRepeats,
+    /// Voice quality reports forgotten too early to tell one that is sent again.
+    VqForgotten,
     /// Records of changes of registrations made.
     RegisterRecords,
     /// Records of MESSAGEs made.
@@ -232,6 +236,8 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "call_records",
     "stream_records",
     "vq_reports",
+    "vq_repeats",
+    "vq_forgotten",
     "register_records",
     "message_records",
     "sip_records",

@@ -148,6 +148,7 @@ impl<P: Ports> Worker<P> {
         self.signalling.report(&mut self.tally);
         self.tally.set(Event::SipRingFull, self.parts.exchange.lost());
         self.tally.set(Event::TiesOmitted, self.parts.shard.ties_omitted());
+        self.tally.set(Event::VqForgotten, self.parts.shard.vq_forgotten());
         let outside = self.parts.shard.outside_counters();
         self.tally.set(Event::SipRefused, outside.refused + outside.registrations_refused);
         self.tally.set(Event::SipUnwanted, outside.unwanted);

@@ -5,7 +5,7 @@
 pub mod dialog;
 mod media;
 mod outside;
-mod vq;
+pub(super) mod vq;
 
 use compact_str::CompactString;
 use crossbeam::channel::{Sender, TrySendError};

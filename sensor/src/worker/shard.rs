@@ -12,6 +12,7 @@ use ringtap_sip::{Message, Method};
 use super::endpoints::CallInstance;
 use super::exchange::{Exchange, Note, SipNote, StreamsOf};
 use super::record::Recorder;
+use super::record::vq::Heard;
 use super::streams::Finished;
 use crate::ledger::{Event, Tally};
 
@@ -30,6 +31,7 @@ pub struct Shard {
     closing: HashMap<CallInstance, Closing, FixedState>,
     events: Vec<CallEvent>,
     recorder: Recorder,
+    heard: Heard,
     /// Notes before this position have been handled; those that come now are late.
     handled: u64,
 }
@@ -42,6 +44,7 @@ impl Shard {
             closing: HashMap::with_hasher(FixedState::with_seed(seed)),
             events: Vec::new(),
             recorder,
+            heard: Heard::default(),
             handled: 0,
         }
     }
@@ -110,6 +113,11 @@ impl Shard {
         self.calls.outside_counters()
     }
 
+    /// Voice quality reports forgotten before their time: one that comes again would be news.
+    pub fn vq_forgotten(&self) -> u64 {
+        self.heard.forgotten
+    }
+
     /// Calls that wait for reports of their streams.
     pub fn waiting(&self) -> usize {
         self.closing.len()
@@ -117,11 +125,15 @@ impl Shard {
 
     /// A report of an endpoint about a call, which may live in any shard: it is a record of its
     /// own, and the store finds it by the Call-ID that it names.
-    fn voice_quality(&self, at: u64, sip: &SipNote, message: &Message<'_>, tally: &mut Tally) {
+    fn voice_quality(&mut self, at: u64, sip: &SipNote, message: &Message<'_>, tally: &mut Tally) {
         if !matches!(message.method(), Some(Method::Publish | Method::Notify)) {
             return;
         }
         if let Some(report) = message.voice_quality() {
+            if !self.heard.is_news(&sip.meta, message) {
+                tally.note(Event::VqRepeats);
+                return;
+            }
             tally.note(Event::VqReports);
             let record = self.recorder.vq(&sip.meta, &report);
             self.recorder.emit(at, Record::Vq(Box::new(record)), tally);

@@ -187,23 +187,53 @@ fn media_that_never_came_stopped_or_began_late_is_marked() {
     assert_eq!(encrypted, serde_json::json!(["encrypted"]));
 }
 
+/// A voice quality report of a call, with that score.
+fn publish(call_id: &str, cseq: u32, mos: &str) -> String {
+    let body = format!(
+        "VQSessionReport: CallTerm\r\nCallID:{call_id}\r\nLocalID:<sip:a@example.com>\r\n\
+         LocalMetrics:\r\nPacketLoss:NLR=1.5 JDR=0.5\r\nQualityEst:MOSLQ={mos} MOSCQ=3.9\r\n"
+    );
+    format!(
+        "PUBLISH sip:collector@example.com SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKvq{cseq}\r\n\
+         From: <sip:a@example.com>;tag=1\r\nTo: <sip:collector@example.com>\r\n\
+         Call-ID: another@10.0.0.1\r\nCSeq: {cseq} PUBLISH\r\nEvent: vq-rtcpxr\r\n\
+         Content-Type: application/vq-rtcpxr\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn a_report_that_is_sent_again_is_one_report_on_each_hop() {
+    let mut script = Script::default();
+    let call_id = script.call(4);
+    let hops = [caller(5060), ([10, 0, 0, 8], 5060).into(), ([10, 0, 0, 9], 5060).into()];
+    let [first, second] = [(hops[0], hops[1]), (hops[1], hops[2])];
+    // No answer comes in time; then it is challenged. Another report follows.
+    for (at_ms, way, cseq, mos) in [
+        (6500, first, 1, "4.1"),
+        (7000, first, 1, "4.1"),
+        (7010, second, 1, "4.1"),
+        (8000, first, 2, "4.1"),
+        (9000, first, 3, "3.2"),
+    ] {
+        script.udp(at_ms, way, publish(&call_id, cseq, mos).as_bytes());
+    }
+    let (records, _folder) = script.records("again.pcap");
+    let reports: Vec<_> = records.iter().filter(|r| r["type"] == "vq_report").collect();
+    let told = |r: &&Value| (r["reporter"].to_string(), r["local_mos_lq"].as_f64().unwrap());
+    let [a, b] = ["\"10.0.0.1\"", "\"10.0.0.8\""].map(str::to_owned);
+    let all: Vec<_> = reports.iter().map(told).collect();
+    assert_eq!(all, [(a.clone(), 4.1), (b, 4.1), (a, 3.2)], "{reports:#?}");
+}
+
 #[test]
 fn a_voice_quality_report_is_found_with_its_call() {
     let mut script = Script::default();
     let call_id = script.call(3);
-    let body = format!(
-        "VQSessionReport: CallTerm\r\nCallID:{call_id}\r\nLocalID:<sip:a@example.com>\r\n\
-         LocalMetrics:\r\nPacketLoss:NLR=1.5 JDR=0.5\r\nQualityEst:MOSLQ=4.1 MOSCQ=3.9\r\n"
-    );
-    let publish = format!(
-        "PUBLISH sip:collector@example.com SIP/2.0\r\n\
-         Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKvq\r\n\
-         From: <sip:a@example.com>;tag=1\r\nTo: <sip:collector@example.com>\r\n\
-         Call-ID: another@10.0.0.1\r\nCSeq: 1 PUBLISH\r\nEvent: vq-rtcpxr\r\n\
-         Content-Type: application/vq-rtcpxr\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    script.udp(6500, (caller(5060), ([10, 0, 0, 9], 5060).into()), publish.as_bytes());
+    let to_collector = (caller(5060), ([10, 0, 0, 9], 5060).into());
+    let publish = publish(&call_id, 1, "4.1");
+    script.udp(6500, to_collector, publish.as_bytes());
     let (records, folder) = script.records("vq.pcap");
     let report = records.iter().find(|record| record["type"] == "vq_report").unwrap();
     assert_eq!((&report["callid"], &report["kind"]), (&call_id.as_str().into(), &"session".into()));
