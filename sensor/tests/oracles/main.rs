@@ -11,6 +11,7 @@ mod support;
 
 mod differences;
 mod original;
+mod outside;
 mod tshark;
 
 use std::path::{Path, PathBuf};
@@ -104,6 +105,7 @@ fn records_are_those_of_the_original() {
     for (name, ours, ()) in side_by_side(&files(&folder), |_| ()) {
         original::calls(&folder.join("expected"), &name, &ours.records, &mut differences);
         original::streams(&folder.join("expected"), &name, &ours.records, &mut differences);
+        outside::records(&folder.join("expected"), &name, &ours.records, &mut differences);
     }
     differences.check();
 }

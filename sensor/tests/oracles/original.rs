@@ -43,14 +43,16 @@ const CALL_COLUMNS: [&str; 30] = [
 /// Columns of a stream.
 const STREAM_COLUMNS: [&str; 9] =
     ["saddr", "sport", "daddr", "dport", "ssrc", "received", "loss", "payload", "rtp_ptime"];
+/// Columns that are instants, in whole seconds.
+const TIMES: [&str; 3] = ["calldate", "callend", "created_at"];
 /// Columns in whole seconds, cut off.
 const SECONDS: [&str; 5] =
     ["duration", "connect_duration", "progress_time", "first_rtp_time", "post_bye_delay"];
 
-type Row = BTreeMap<String, String>;
+pub(crate) type Row = BTreeMap<String, String>;
 
 /// The rows of one of their tables; none where they found nothing.
-fn table(folder: &Path, file: &str, table: &str) -> Vec<Row> {
+pub(crate) fn table(folder: &Path, file: &str, table: &str) -> Vec<Row> {
     let path = folder.join(format!("{file}.{table}.tsv"));
     let Ok(text) = std::fs::read(path) else { return Vec::new() };
     let text = String::from_utf8_lossy(&text);
@@ -66,10 +68,10 @@ fn table(folder: &Path, file: &str, table: &str) -> Vec<Row> {
 }
 
 /// A column of ours as they write it.
-fn cell(record: &Value, column: &str) -> String {
+pub(crate) fn cell(record: &Value, column: &str) -> String {
     match &record[column] {
         Value::Null => String::new(),
-        Value::String(text) if column == "calldate" || column == "callend" => {
+        Value::String(text) if TIMES.contains(&column) => {
             text.get(..19).unwrap_or_default().replace('T', " ")
         }
         Value::String(text) => text.clone(),
