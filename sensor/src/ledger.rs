@@ -183,6 +183,8 @@ pub enum Event {
     SipUnwanted,
     /// Flows with DTLS that were forgotten for newer ones.
     DtlsForgotten,
+    /// Media endpoints of calls forgotten too soon after the call's end to tell RTP behind it.
+    EndedForgotten,
     /// Gaps that could not be counted with others of their moment, for want of room.
     BlameOmitted,
     /// Media endpoints that could not be told to the kernel's map.
@@ -245,6 +247,7 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "sip_refused",
     "sip_unwanted",
     "dtls_forgotten",
+    "ended_forgotten",
     "blame_omitted",
     "learned_lost",
     "records_lost",

@@ -71,7 +71,7 @@ pub(super) fn wanted(call: &CallRecord, realm: u32) -> Vec<Wanted> {
     let from_ns = (call.calldate_us * 1000).saturating_sub(MARGIN_NS);
     let to_ns = (call.callend_us * 1000).saturating_add(MARGIN_NS);
     let mut wanted = vec![Wanted { realm, kind: Kind::Sip, key: call.call_key, from_ns, to_ns }];
-    for stream in &call.streams {
+    for stream in call.streams.iter().chain(&call.after) {
         // RTCP begins before a stream and goes on behind it (the goodbye follows the last packet),
         // and lies in the stream's own chunk where there is one.
         let from_us = stream.first_us.min(call.calldate_us);

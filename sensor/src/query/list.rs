@@ -130,12 +130,12 @@ fn stream_cells(s: &StreamRecord) -> [String; STREAM.len()] {
     ]
 }
 
-/// The streams of a call.
-pub(super) fn call_streams(call: &CallRecord) -> String {
+/// Streams of a call.
+pub(super) fn streams(streams: &[StreamRecord]) -> String {
     let mut head = vec![("sent by", Align::Left)];
     head.extend(STREAM);
     let mut table = Table::new(&head);
-    for stream in &call.streams {
+    for stream in streams {
         let mut cells = vec![dash(stream.side.map(Side::label))];
         cells.extend(stream_cells(stream));
         table.row(cells.iter().map(String::as_str));

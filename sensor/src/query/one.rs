@@ -11,7 +11,7 @@ use ringtap_cdr::{CallRecord, StreamRecord};
 use super::course;
 use super::dialog;
 use super::ladder::ladder;
-use super::list::{call_streams, score, seconds, socket, when};
+use super::list::{score, seconds, socket, streams, when};
 
 /// Everything of a call as text.
 pub(super) fn text(call: &CallRecord) -> String {
@@ -50,8 +50,12 @@ fn described(call: &CallRecord, facts: String, drawn: &str) -> String {
     if call.streams.is_empty() {
         out.push_str("No RTP.\n");
     } else {
-        out.push_str(&call_streams(call));
+        out.push_str(&streams(&call.streams));
         out.push_str(&quality(call));
+    }
+    if !call.after.is_empty() {
+        out.push_str("\nRTP that began after its end\n");
+        out.push_str(&streams(&call.after));
     }
     out.push_str(&course::reports(call));
     if !call.dtmf.is_empty() {

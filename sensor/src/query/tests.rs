@@ -199,7 +199,7 @@ fn more_hosts_than_lanes_are_written_out() {
 
 #[test]
 fn streams_without_a_call_have_a_table() {
-    let lone = LoneStream { id: 5, id_sensor: 0, stream: stream(Side::Caller, 2) };
+    let lone = LoneStream { id: 5, id_sensor: 0, stream: stream(Side::Caller, 2), after: None };
     let mut out = Vec::new();
     streams_table(&[lone], &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();

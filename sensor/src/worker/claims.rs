@@ -7,7 +7,7 @@ use ringtap_cdr::StreamRecord;
 use ringtap_media::{Entry, Id, PayloadInfo, Stream, StreamReport};
 use smallvec::SmallVec;
 
-use super::endpoints::{CallInstance, Endpoint, endpoint};
+use super::endpoints::{CallInstance, Ended, Endpoint, endpoint};
 use super::pace::SWEEP_NS;
 use super::record::streams_so_far;
 use super::spooling::Spooling;
@@ -52,6 +52,7 @@ fn finished(
         blame: blame.unwrap_or_default(),
         dtls: held.dtls,
         shared: held.shared,
+        after: held.after.clone().filter(|_| sender.is_none()),
     }
 }
 
@@ -71,6 +72,10 @@ impl Streams {
             self.adopt(id, &claim, true, tally);
         } else if let Some(claim) = self.endpoints.claim_of(&from).cloned() {
             self.adopt(id, &claim, false, tally);
+        } else if let Some(entry) = self.table.get_mut(id) {
+            let first_ns = entry.stream.report().first_clock_ns;
+            let before = |at| self.endpoints.ended_before(at, first_ns).cloned();
+            entry.data.after = before(&to).or_else(|| before(&from));
         }
         Disposition::Rtp
     }
@@ -184,10 +189,11 @@ impl Streams {
     }
 
     /// A call has ended: its reports leave, its streams and endpoints are free again.
-    pub fn close(&mut self, call: CallInstance, spool: Option<&mut Spooling>) -> Vec<Finished> {
+    pub fn close(&mut self, ended: &Arc<Ended>, spool: Option<&mut Spooling>) -> Vec<Finished> {
+        let call = ended.call;
         let Some(owned) = self.calls.remove(&call) else { return Vec::new() };
         for at in &owned.endpoints {
-            self.endpoints.release(at, call);
+            self.endpoints.release(at, ended);
         }
         for at in &owned.rtcp {
             self.endpoints.release_rtcp(at);
@@ -224,7 +230,8 @@ impl Streams {
             let shared = entry.data.shared;
             let (blame, dtls) = (Blame::default(), entry.data.dtls);
             let sender = Some(sender);
-            let finished = Finished { flow, sender, session, report, shared, blame, dtls };
+            let after = None;
+            let finished = Finished { flow, sender, session, report, shared, blame, dtls, after };
             (finished.report.received > 0).then_some(finished)
         });
         streams_so_far(owned.done.iter().cloned().chain(live).collect())

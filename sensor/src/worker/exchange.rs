@@ -16,6 +16,7 @@ use ringtap_call::{CallKey, Claim, Meta};
 use ringtap_wire::flow::FlowKey;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::endpoints::Ended;
 use super::streams::Finished;
 use super::streams::blame::Told;
 
@@ -44,7 +45,7 @@ pub enum Note {
     /// To a media worker: when streams of this one lost packets.
     Instants { worker: u16, told: Arc<Told> },
     /// To a media worker: report and let go of the call's streams.
-    Close { call: CallKey, instance: u64, shard: u16 },
+    Close { ended: Arc<Ended>, shard: u16 },
 }
 
 /// A SIP message on its way to its call.

@@ -149,6 +149,8 @@ impl<P: Ports> Worker<P> {
         self.tally.set(Event::SipRingFull, self.parts.exchange.lost());
         self.tally.set(Event::TiesOmitted, self.parts.shard.ties_omitted());
         self.tally.set(Event::VqForgotten, self.parts.shard.vq_forgotten());
+        let ended_forgotten = self.parts.streams.endpoints.ended_forgotten();
+        self.tally.set(Event::EndedForgotten, ended_forgotten);
         let outside = self.parts.shard.outside_counters();
         self.tally.set(Event::SipRefused, outside.refused + outside.registrations_refused);
         self.tally.set(Event::SipUnwanted, outside.unwanted);
@@ -191,12 +193,13 @@ impl<P: Ports> Worker<P> {
                 Note::Rtcp(rtcp) => {
                     parts.streams.rtcp(&rtcp.flow, &rtcp.bytes, rtcp.clock_ns);
                 }
-                Note::Close { call, instance, shard } => {
+                Note::Close { ended, shard } => {
                     if let Some(teller) = &mut self.upstream {
-                        let endpoints = parts.streams.endpoints_of((call, instance));
+                        let endpoints = parts.streams.endpoints_of(ended.call);
                         endpoints.iter().for_each(|at| teller.forget(*at));
                     }
-                    let streams = parts.streams.close((call, instance), parts.spool.as_mut());
+                    let streams = parts.streams.close(&ended, parts.spool.as_mut());
+                    let (call, instance) = ended.call;
                     let answer = StreamsOf { call, instance, streams };
                     let answer = Note::Streams(Box::new(answer));
                     parts.exchange.send(usize::from(shard), (at, 0), answer);

@@ -10,7 +10,7 @@ pub(super) mod vq;
 use compact_str::CompactString;
 use crossbeam::channel::{Sender, TrySendError};
 use ringtap_call::{CallKey, CallSummary, Cause, Meta, Moment, Party, Side};
-use ringtap_cdr::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Reason, Step};
+use ringtap_cdr::record::{AfterCall, CallRecord, Dtmf, DtmfKind, LoneStream, Reason, Step};
 use ringtap_cdr::stream::StreamRecord;
 use ringtap_cdr::{Asserted, Record, VqReport, record};
 
@@ -59,7 +59,12 @@ impl Recorder {
     /// The record of a stream that no call claimed.
     pub fn lone(&self, finished: &Finished) -> LoneStream {
         let stream = stream(finished, None, &Trips::default());
-        LoneStream { id: 0, id_sensor: self.id_sensor, stream }
+        let after = finished.after.as_ref().map(|ended| AfterCall {
+            call_key: ended.call.0.0,
+            instance: ended.call.1,
+            callid: ended.call_id.clone(),
+        });
+        LoneStream { id: 0, id_sensor: self.id_sensor, stream, after }
     }
 
     /// The record of what an endpoint says of a call.

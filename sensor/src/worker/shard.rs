@@ -3,13 +3,15 @@
 //! A closed call waits here until every worker has reported the streams it owned; then the call
 //! and its streams become one record.
 
+use std::sync::Arc;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ringtap_call::{CallSummary, Calls, Event as CallEvent, Live, Place};
 use ringtap_cdr::{CallRecord, Record};
 use ringtap_sip::{Message, Method};
 
-use super::endpoints::CallInstance;
+use super::endpoints::{CallInstance, Ended};
 use super::exchange::{Exchange, Note, SipNote, StreamsOf};
 use super::record::Recorder;
 use super::record::vq::Heard;
@@ -154,16 +156,20 @@ impl Shard {
         for event in self.events.drain(..) {
             match event {
                 CallEvent::Claim(claim) => {
-                    let claim = std::sync::Arc::new(claim);
-                    exchange.broadcast(place, || Note::Claim(std::sync::Arc::clone(&claim)));
+                    let claim = Arc::new(claim);
+                    exchange.broadcast(place, || Note::Claim(Arc::clone(&claim)));
                 }
                 CallEvent::Close(summary) => {
-                    let (call, instance) = (summary.call, summary.instance);
+                    let ended = Arc::new(Ended {
+                        call: (summary.call, summary.instance),
+                        call_id: summary.call_id.clone(),
+                        closed_clock_ns: summary.closed_clock_ns,
+                    });
                     let shard = exchange.worker();
                     let waiting = exchange.workers();
                     let closing = Closing { summary, waiting, streams: Vec::new() };
-                    self.closing.insert((call, instance), closing);
-                    exchange.broadcast(place, || Note::Close { call, instance, shard });
+                    self.closing.insert(ended.call, closing);
+                    exchange.broadcast(place, || Note::Close { ended: Arc::clone(&ended), shard });
                 }
                 CallEvent::Transaction(transaction) => {
                     let record = self.recorder.transaction(&transaction);

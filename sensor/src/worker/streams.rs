@@ -7,6 +7,8 @@
 
 pub mod blame;
 
+use std::sync::Arc;
+
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use ringtap_call::Side;
@@ -17,7 +19,7 @@ use ringtap_wire::rtcp;
 
 use blame::{Blame, Instants, Suspicion};
 
-use super::endpoints::{CallInstance, Endpoint, Endpoints};
+use super::endpoints::{CallInstance, Ended, Endpoint, Endpoints};
 use super::spooling::{Spooling, session_key};
 use crate::ledger::{Disposition, Tally};
 
@@ -65,6 +67,8 @@ pub struct Held {
     pub session: u64,
     /// Packets that came since its call was closed.
     pub(super) after_end: u32,
+    /// It began where a call had just ended.
+    pub(super) after: Option<Arc<Ended>>,
     /// Two open calls announced its endpoint.
     pub(super) shared: bool,
     /// The interface it came from.
@@ -92,6 +96,8 @@ pub struct Finished {
     pub blame: Blame,
     /// DTLS was seen on its flow.
     pub dtls: bool,
+    /// No call owned it, and it began where this one had just ended.
+    pub after: Option<Arc<Ended>>,
 }
 
 /// What one call has here.
@@ -216,6 +222,7 @@ impl Streams {
             slot: Slot::default(),
             session,
             after_end: 0,
+            after: None,
             shared: false,
             origin: arrival.origin,
             dtls: seen(flow) || seen(&flow.reversed()),

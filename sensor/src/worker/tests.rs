@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, bounded, unbounded};
 use ringtap_capture::{Frame, Link};
+use ringtap_cdr::record::AfterCall;
 use ringtap_cdr::{CallRecord, Record};
 use ringtap_testkit::packet::Packet as Datagram;
 use ringtap_testkit::packet::rtp::Rtp;
@@ -172,6 +173,30 @@ fn two_packets_are_no_stream_and_three_are_one() {
         let unconfirmed = u64::from(packets) - 3 * records as u64;
         assert_eq!(bench.of(Disposition::RtpUnconfirmed), unconfirmed);
         assert_eq!(bench.workers[0].tally().in_flight(), 0);
+    }
+}
+
+#[test]
+fn rtp_that_begins_shortly_after_its_call_stands_alone_and_names_it() {
+    // The call is closed half a second after its BYE was answered.
+    for (after_ms, named) in [(1000, true), (10_480, true), (10_500, false), (60_000, false)] {
+        let mut bench = Bench::files();
+        bench.tick(START, &[invite(1), ok(1)]);
+        bench.tick(START + 1000 * MS, &bye(1));
+        for n in 0..10u16 {
+            let at = START + (1000 + after_ms + u64::from(n) * 20) * MS;
+            bench.tick(at, &[rtp(n, 7)]);
+        }
+        bench.workers[0].finish();
+        let made = bench.made();
+        let [Record::Call(call), Record::Stream(lone)] = &made[..] else { panic!("{made:#?}") };
+        assert_eq!((call.streams.len(), lone.stream.received), (0, 10));
+        let named = named.then(|| AfterCall {
+            call_key: call.call_key,
+            instance: call.instance,
+            callid: call.callid.clone(),
+        });
+        assert_eq!(lone.after, named, "{after_ms} ms");
     }
 }
 

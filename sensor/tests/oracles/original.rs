@@ -116,10 +116,13 @@ pub(crate) fn streams(folder: &Path, file: &str, ours: &[Value], differences: &m
         .collect();
     for row in table(folder, file, "cdr_rtp") {
         let stream = all.iter().find(|stream| cell(stream, "ssrc") == row["ssrc"]);
-        let of_call = stream.is_some_and(|stream| stream["type"].is_null());
-        let where_is = |is: bool| if is { "in its call" } else { "alone" };
+        let where_is = match stream {
+            Some(stream) if stream["type"].is_null() => "in its call",
+            Some(stream) if !stream["after_call"].is_null() => "after its call",
+            _ => "alone",
+        };
         let what = format!("stream {}", row["ssrc"]);
-        differences.compare(file, &what, where_is(true), where_is(of_call));
+        differences.compare(file, &what, "in its call", where_is);
         for column in STREAM_COLUMNS {
             let ours = if column == "loss" { "lost" } else { column };
             let ours = stream.map(|stream| cell(stream, ours)).unwrap_or_default();

@@ -187,6 +187,39 @@ fn media_that_never_came_stopped_or_began_late_is_marked() {
     assert_eq!(encrypted, serde_json::json!(["encrypted"]));
 }
 
+#[test]
+fn media_that_begins_after_the_end_is_found_with_its_call() {
+    let mut script = Script::default();
+    let call_id = script.call(5);
+    script.rtp((caller(10_000), callee(20_000)), CALLER, 7500, 7700);
+    script.rtp((caller(10_002), callee(20_002)), CALLEE, 7500, 7700);
+    let (records, folder) = script.records("after.pcap");
+    let after = |ssrc: u32| {
+        let stream = records.iter().find(|r| r["type"] == "stream" && r["ssrc"] == ssrc);
+        stream.unwrap()["after_call"].clone()
+    };
+    assert_eq!((after(CALLER), after(CALLEE)), (Value::from(&*call_id), Value::Null));
+
+    let store = format!("sqlite:{}", folder.path().join("calls.db").display());
+    let [spool, file, out] =
+        ["spool", "after.pcap", "call.pcap"].map(|name| folder.path().join(name));
+    let mut replay = ringtap();
+    replay.args(["replay", "--quiet", "--store", &store, "--spool"]).arg(&spool).arg(&file);
+    run(&mut replay).well();
+    let asked = ["call", &call_id, "--store", &store];
+    let call = &run(ringtap().args(asked).args(["--format", "json"])).well().records()[0];
+    assert_eq!(
+        (&call["streams"], &call["after_streams"][0]["received"]),
+        (&serde_json::json!([]), &10.into())
+    );
+    let shown = run(ringtap().args(asked)).well().out;
+    assert!(shown.contains("\nRTP that began after its end\n"), "{shown}");
+    let mut pcap = ringtap();
+    pcap.args(["pcap", &call_id, "--store", &store, "--spool"]).arg(&spool).arg("-o").arg(&out);
+    let said = run(&mut pcap).well().err;
+    assert!(said.starts_with("15 packets"), "5 of SIP, 10 of RTP: {said}");
+}
+
 /// A voice quality report of a call, with that score.
 fn publish(call_id: &str, cseq: u32, mos: &str) -> String {
     let body = format!(

@@ -5,7 +5,9 @@ use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
 use crate::quality::{Cause, Encryption, Evidence, Interval, Quality, Xr};
 use crate::record::asserted::Asserted;
 use crate::record::dialog::{Branch, CustomHeader, Dialog, Timer, Transfer};
-use crate::record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
+use crate::record::{
+    AfterCall, CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step,
+};
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use crate::vq::{VqMetrics, VqReport};
 
@@ -185,12 +187,19 @@ pub(crate) fn call(n: u64) -> CallRecord {
     }
 }
 
+/// The call with this `n`, as a stream after it names it.
+pub(crate) fn after(n: u64) -> AfterCall {
+    let call = call(n);
+    AfterCall { call_key: call.call_key, instance: call.instance, callid: call.callid }
+}
+
 /// A stream without a call.
 pub(crate) fn lone(id: u64) -> Record {
     Record::Stream(Box::new(LoneStream {
         id,
         id_sensor: 3,
         stream: StreamRecord { side: None, ..stream() },
+        after: Some(after(99)),
     }))
 }
 

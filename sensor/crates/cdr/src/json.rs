@@ -88,6 +88,15 @@ fn push_call_with(out: &mut String, call: &CallRecord, detail: Detail) {
     push_array(out, BRANCH, &call.dialog.branches);
     out.push_str(",\"transfers\":");
     push_array(out, TRANSFER, &call.dialog.transfers);
+    if !call.after.is_empty() {
+        out.push_str(",\"after_streams\":[");
+        for (n, stream) in call.after.iter().enumerate() {
+            out.push_str(if n == 0 { "{" } else { ",{" });
+            push_stream_pairs(out, stream, detail);
+            out.push('}');
+        }
+        out.push(']');
+    }
     if !call.vq.is_empty() {
         out.push_str(",\"vq_reports\":[");
         for (n, report) in call.vq.iter().enumerate() {
@@ -143,6 +152,8 @@ fn push_lone_stream(out: &mut String, lone: &LoneStream, detail: Detail) {
     push_pair(out, "id_sensor", if sensor == 0 { Value::Null } else { Value::Int(sensor) });
     out.push(',');
     push_stream_pairs(out, &lone.stream, detail);
+    let after = lone.after.as_ref().map_or(Value::Null, |call| Value::Text(&call.callid));
+    push_pair(out, "after_call", after);
     out.push('}');
 }
 

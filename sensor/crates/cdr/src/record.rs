@@ -175,6 +175,8 @@ pub struct CallRecord {
     pub ladder_dropped: u32,
     /// What else the signalling said.
     pub dialog: Dialog,
+    /// RTP that began shortly after its end; only a call that is read back has it.
+    pub after: Vec<StreamRecord>,
     /// What endpoints say of its quality; only a call that is read back has these.
     pub vq: Vec<VqReport>,
     /// The first fault found in a message, or empty.
@@ -245,6 +247,19 @@ pub struct LoneStream {
     pub id_sensor: u16,
     /// The stream.
     pub stream: StreamRecord,
+    /// The call that had ended shortly before where the stream began.
+    pub after: Option<AfterCall>,
+}
+
+/// A call that a stream came after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AfterCall {
+    /// Its `call_key`.
+    pub call_key: u64,
+    /// Which call of that Call-ID.
+    pub instance: u64,
+    /// Its Call-ID.
+    pub callid: CompactString,
 }
 
 impl CallRecord {

@@ -9,7 +9,9 @@ use crate::filter::Filter;
 use crate::marks::MediaMarks;
 use crate::record::asserted::Asserted;
 use crate::record::dialog::Dialog;
-use crate::record::{CallRecord, Dtmf, DtmfKind, Legs, LoneStream, Party, Reason, Side, Step};
+use crate::record::{
+    AfterCall, CallRecord, Dtmf, DtmfKind, Legs, LoneStream, Party, Reason, Side, Step,
+};
 use crate::store::Counts;
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use compact_str::CompactString;
@@ -45,6 +47,9 @@ pub(super) const SOURCES: &str = "FROM cdr c JOIN ringtap_cdr own ON own.cdr_ID 
     LEFT JOIN cdr_reason q850 ON q850.id = c.reason_q850_text_id";
 
 static CALLS: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} {SOURCES}"));
+
+/// Streams after its end that are read with one call.
+const AFTER_MAX: i64 = 32;
 
 /// Conditions of a question with their values.
 #[derive(Default)]
@@ -195,6 +200,7 @@ pub(super) fn call(connection: &Connection, id: u64) -> Result<Option<CallRecord
     });
     call.ladder = steps.optional()?.unwrap_or_default();
     call.vq = vq::of_call(connection, call.call_key)?;
+    call.after = after(connection, &call)?;
     Ok(Some(call))
 }
 
@@ -252,7 +258,7 @@ pub(super) fn lone_streams(
     let mut rows = statement.query(rusqlite::params_from_iter(&question.values))?;
     while let Some(row) = rows.next()? {
         let mut lone = lone_of(row)?;
-        lone.stream.quality = quality::read(connection, lone.id, quality::LONE)?;
+        lone_more(connection, &mut lone)?;
         if each(lone).is_break() {
             break;
         }
@@ -265,8 +271,32 @@ pub(super) fn lone_stream(connection: &Connection, id: u64) -> Result<Option<Lon
     let sql = format!("SELECT ID, id_sensor, {STREAM} FROM ringtap_stream WHERE ID = ?1");
     let found = connection.prepare_cached(&sql)?.query_row([id as i64], lone_of).optional()?;
     let Some(mut lone) = found else { return Ok(None) };
-    lone.stream.quality = quality::read(connection, id, quality::LONE)?;
+    lone_more(connection, &mut lone)?;
     Ok(Some(lone))
+}
+
+/// What other tables have of a stream without a call.
+fn lone_more(connection: &Connection, lone: &mut LoneStream) -> Result<()> {
+    lone.stream.quality = quality::read(connection, lone.id, quality::LONE)?;
+    let sql = "SELECT call_key, instance, callid FROM ringtap_after WHERE ID = ?1";
+    let after = connection.prepare_cached(sql)?.query_row([lone.id as i64], |row| {
+        let mut c = Columns { row, at: 0 };
+        Ok(AfterCall { call_key: c.unsigned()?, instance: c.unsigned()?, callid: c.text()? })
+    });
+    lone.after = after.optional()?;
+    Ok(())
+}
+
+/// RTP that began shortly after a call's end.
+fn after(connection: &Connection, call: &CallRecord) -> Result<Vec<StreamRecord>> {
+    let sql = "SELECT ID FROM ringtap_after WHERE call_key = ?1 AND instance = ?2 \
+               ORDER BY ID LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let key = (call.call_key as i64, call.instance as i64, AFTER_MAX);
+    let ids = statement.query_map(key, |row| row.get::<_, i64>(0))?;
+    let lone =
+        ids.filter_map(|id| id.and_then(|id| lone_stream(connection, id as u64)).transpose());
+    lone.map(|lone| lone.map(|lone| lone.stream)).collect()
 }
 
 /// How much there is.
@@ -432,6 +462,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         streams: Vec::new(),
         dtmf: Vec::new(),
         ladder: Vec::new(),
+        after: Vec::new(),
         vq: Vec::new(),
     })
 }
@@ -439,7 +470,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
 fn lone_of(row: &Row<'_>) -> Result<LoneStream> {
     let id = row.get::<_, i64>(0)? as u64;
     let id_sensor = row.get::<_, Option<u16>>(1)?.unwrap_or_default();
-    Ok(LoneStream { id, id_sensor, stream: stream_of(row, 2)? })
+    Ok(LoneStream { id, id_sensor, stream: stream_of(row, 2)?, after: None })
 }
 
 fn stream_of(row: &Row<'_>, at: usize) -> Result<StreamRecord> {

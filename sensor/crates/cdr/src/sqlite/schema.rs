@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("0006_vq.sql"),
     include_str!("0007_outside.sql"),
     include_str!("0008_headers.sql"),
+    include_str!("0009_after.sql"),
 ];
 
 /// The version that this build writes.

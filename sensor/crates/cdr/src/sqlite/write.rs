@@ -310,6 +310,16 @@ impl<'c> Batch<'c> {
         let calldate = clock::database(lone.stream.first_us);
         let place = (id as i64, quality::LONE);
         quality::write(&mut self.quality, place, &calldate, &lone.stream.quality)?;
+        if let Some(call) = &lone.after {
+            let sql = insert("ringtap_after", "ID, calldate, call_key, instance, callid");
+            self.connection.prepare_cached(&sql)?.execute(params![
+                id as i64,
+                calldate,
+                call.call_key as i64,
+                call.instance as i64,
+                clip(&call.callid, CALLID_MAX),
+            ])?;
+        }
         Ok(Some(id))
     }
 }

@@ -59,6 +59,21 @@ fn a_call_comes_back_as_it_went_in() {
 }
 
 #[test]
+fn streams_after_a_call_are_found_with_it_and_no_other() {
+    let (_dir, path) = at("a.db");
+    let mut store = Sqlite::create(&path).unwrap();
+    let Record::Stream(mut lone) = fixture::lone(8) else { panic!("not a stream") };
+    lone.after = Some(fixture::after(7));
+    let mut again = fixture::call(6);
+    again.call_key = fixture::call(7).call_key;
+    again.instance += 1;
+    let records = [boxed(fixture::call(7)), boxed(again), Record::Stream(lone.clone())];
+    store.write(&records).unwrap();
+    assert_eq!(store.call(7).unwrap().unwrap().after, [lone.stream]);
+    assert_eq!(store.call(6).unwrap().unwrap().after, []);
+}
+
+#[test]
 fn a_call_of_which_nothing_is_known_is_stored() {
     let (_dir, path) = at("a.db");
     let mut store = Sqlite::create(&path).unwrap();
