@@ -42,7 +42,9 @@ struct Bench {
 
 impl Bench {
     fn new(count: usize, ring: usize, pace: fn() -> Pace) -> Self {
-        let config = Config::default();
+        let mut config = Config::default();
+        config.set("custom_headers_cdr", "CSeq", "test").unwrap();
+        let [of_calls, of_messages] = options::custom_headers(&config);
         let patient = matches!(pace(), Pace::Files { .. });
         let (made, records) = unbounded();
         let progress = Arc::new(Progress::new(count));
@@ -52,7 +54,8 @@ impl Bench {
                 decoder: Decoder::new(ports.clone(), None, 1),
                 streams: Streams::new(options::streams(&config, count, 0)),
                 shard: Shard::new(
-                    ringtap_call::Calls::new(options::calls(&config)),
+                    ringtap_call::Calls::new(options::calls(&config))
+                        .keeping(of_calls.clone(), of_messages.clone()),
                     Recorder::new(
                         1,
                         0,

@@ -123,6 +123,7 @@ fn filters_choose_and_the_count_is_of_those_that_pass() {
         assert_eq!(answer["omitted"], 0, "{answer:#}");
         answer["calls"].as_array().unwrap().len()
     };
+    assert_eq!(["cseq=*INVITE", "CSeq=1*", "CSeq=1"].map(|v| with("header", v)), [3, 3, 0]);
     assert_eq!(with("response", "200"), 1);
     assert_eq!(with("since", &(later / SECOND).to_string()), 1);
     assert_eq!(with("until", &(later / SECOND).to_string()), 2);
