@@ -60,16 +60,16 @@ impl CallSummary {
     }
 
     /// Session Request Delay (RFC 6076 §4.3): the first INVITE to the first response that tells
-    /// something, be it provisional (not 100), 2xx or a failure.
+    /// something, be it provisional (not 100), 2xx or a failure. 3xx and 402 are no failures.
     pub fn session_request_delay(&self) -> Option<RequestDelay> {
         if self.flags.no_invite || self.flags.mid_dialog {
             return None;
         }
         let refused = self.refused.filter(|_| self.connected.is_none());
-        let redirected =
-            self.last_response.as_ref().is_some_and(|r| (300..400).contains(&r.status));
+        let no_failure =
+            self.last_response.as_ref().is_some_and(|r| matches!(r.status, 300..400 | 402));
         match (self.progress, refused) {
-            (_, Some(_)) if redirected => None,
+            (_, Some(_)) if no_failure => None,
             (first, Some(refused)) => {
                 let told = first.map_or(refused, |first| {
                     if first.clock_ns < refused.clock_ns { first } else { refused }

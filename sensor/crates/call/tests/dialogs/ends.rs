@@ -264,6 +264,9 @@ fn delays_of_rfc_6076() {
     assert_eq!(rings, Some(RequestDelay::Successful(90 * MS)));
     let refused = delay(&format!("{auth}40 B 100/INVITE 2\n70 B 486/INVITE 2"));
     assert_eq!(refused, Some(RequestDelay::Failed(70 * MS)));
+    // Payment that is asked for is no failure (RFC 6076 §4.3).
+    let unpaid = one("0 A INVITE 1\n70 B 402/INVITE 1\n80 A ACK 1\n9000 tick");
+    assert_eq!(unpaid.session_request_delay(), None);
     let late = delay("0 A INVITE 1\n50 B 180/INVITE 1\n9000 B 480/INVITE 1");
     assert_eq!(late, Some(RequestDelay::Failed(50 * MS)));
     assert_eq!(delay("0 A INVITE 1\n10 B 100/INVITE 1"), None);
