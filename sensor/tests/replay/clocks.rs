@@ -1,6 +1,7 @@
 //! Clocks that jump, and times in which nothing comes: a frame hours ahead or behind expires
-//! nobody's call, a capture whose clock was set while it ran gives the same calls, and a call
-//! that is given up in a gap ends where its media did.
+//! nobody's call, a capture whose clock was set while it ran gives the same calls, what comes after
+//! a gap of hours counts from its first packet, and a call that is given up in a gap ends where its
+//! media did.
 
 use std::fs::File;
 use std::path::Path;
@@ -33,8 +34,8 @@ fn write(
     writer.finish().unwrap();
 }
 
-fn traffic() -> Memory {
-    let plan = Plan { calls: 6, concurrent: 6, seed: 5, ..Plan::default() };
+fn traffic(seed: u64) -> Memory {
+    let plan = Plan { calls: 6, concurrent: 6, seed, ..Plan::default() };
     let mut frames = Memory::default();
     traffic::generate(&plan, &mut frames).unwrap();
     frames
@@ -60,11 +61,22 @@ fn outcome(records: &[Value]) -> Vec<String> {
     all
 }
 
+/// Of every stream, whoever claimed it: what it counted, its times and its jitter.
+fn streams(records: &[Value]) -> Vec<String> {
+    let of_call = |record: &Value| record["streams"].as_array().cloned();
+    let streams = records.iter().flat_map(|r| of_call(r).unwrap_or_else(|| vec![r.clone()]));
+    let keys = ["first", "last", "ssrc", "sport", "received", "lost", "stray", "jitter_ms_max"];
+    let mut all: Vec<String> =
+        streams.map(|s| keys.map(|key| s[key].to_string()).join(" ")).collect();
+    all.sort();
+    all
+}
+
 #[test]
 fn single_frames_of_a_wrong_clock_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (good, bad) = (folder.path().join("good.pcap"), folder.path().join("bad.pcap"));
-    let frames = traffic();
+    let frames = traffic(5);
     write(&good, &frames, |_| 0, |_| None);
     let wrong = |number: usize| match number % 200 {
         50 => Some(10 * HOUR_NS),
@@ -87,7 +99,7 @@ fn single_frames_of_a_wrong_clock_change_nothing() {
 fn a_clock_set_back_or_ahead_on_the_way_keeps_the_calls() {
     let folder = tempfile::tempdir().unwrap();
     let (good, set) = (folder.path().join("good.pcap"), folder.path().join("set.pcap"));
-    let frames = traffic();
+    let frames = traffic(5);
     write(&good, &frames, |_| 0, |_| None);
     let (expected, _) = replay(&[&good], 1);
     let expected = outcome(&expected.well().records());
@@ -97,6 +109,35 @@ fn a_clock_set_back_or_ahead_on_the_way_keeps_the_calls() {
         for workers in [1, 4] {
             let (said, _) = replay(&[&set], workers);
             assert_eq!(outcome(&said.well().records()), expected, "step {step} ns");
+        }
+    }
+}
+
+/// Two captures in one file, hours apart: the first packets of the second belong to it, although
+/// at first nobody can know that their time is true.
+#[test]
+fn files_glued_together_give_the_records_of_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let (earlier, later) = (traffic(5), traffic(6));
+    write(&file("first"), &earlier, |_| 0, |_| None);
+    // Whole calls, and media alone: then the packets that are held are those of a stream.
+    for kept in [&(|_: &[u8]| true) as &dyn Fn(&[u8]) -> bool, &|bytes| bytes.len() == 214] {
+        let (mut second, mut glued) = (Memory::default(), Memory::default());
+        for (ts_ns, bytes) in earlier.iter() {
+            glued.frame(ts_ns, bytes).unwrap();
+        }
+        for (ts_ns, bytes) in later.iter().filter(|(_, bytes)| kept(bytes)) {
+            second.frame(ts_ns + 10 * HOUR_NS as u64, bytes).unwrap();
+            glued.frame(ts_ns + 10 * HOUR_NS as u64, bytes).unwrap();
+        }
+        write(&file("second"), &second, |_| 0, |_| None);
+        write(&file("glued"), &glued, |_| 0, |_| None);
+        let streams = |name, workers| streams(&replay(&[&file(name)], workers).0.well().records());
+        let mut expected = [streams("first", 1), streams("second", 1)].concat();
+        expected.sort();
+        for workers in [1, 2, 4] {
+            assert_eq!(streams("glued", workers), expected, "{workers} workers");
         }
     }
 }

@@ -11,10 +11,10 @@ const BACK_MAX_NS: u64 = SECOND_NS;
 /// A frame further ahead than this is not believed at once, and never moves the clock by more.
 const FORWARD_MAX_NS: u64 = 3600 * SECOND_NS;
 /// So many frames in a row far ahead are a gap in the capture, fewer are wrong stamps.
-const FORWARD_BELIEVED: u32 = 3;
+const FORWARD_BELIEVED: usize = 3;
 /// So many frames in a row far behind are a step of the capturing clock, or files joined end to
 /// end; fewer are two capturing clocks that differ.
-const BACK_BELIEVED: u32 = 64;
+const BACK_BELIEVED: usize = 64;
 
 /// What happened to the times of a file's frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +27,32 @@ pub struct ClockCounts {
     pub steps: u64,
 }
 
+/// Where a frame stands on a [`FileClock`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// There.
+    At(u64),
+    /// Where the clock stands. The frame is far from it and not believed, unless those that
+    /// follow agree with it.
+    Held(u64),
+    /// So many held frames before this one, and this one, agree with each other: each of them, in
+    /// their order, has its place by [`FileClock::believe`].
+    Step(usize),
+}
+
 /// Packet times made into a clock that never goes back and is not led astray by a few stamps.
 ///
 /// A frame up to a second behind leaves the clock where it is. Frames far behind, or more than an
-/// hour ahead, do too, until several in a row agree: then the clock follows them, without going
-/// back and by an hour at most.
+/// hour ahead, do too, until several in a row agree: then the clock follows them from the first of
+/// them on, without going back and by an hour at most.
 #[derive(Clone, Debug, Default)]
 pub struct FileClock {
     now_ns: u64,
     shift_ns: i64,
     begun: bool,
     joined: bool,
-    streak: u32,
+    /// Frames in a row, the latest the last one, that are held and agree with each other.
+    streak: usize,
     streak_ts: u64,
     counts: ClockCounts,
 }
@@ -46,19 +60,37 @@ pub struct FileClock {
 impl FileClock {
     /// Moves the clock by a frame's time (UNIX ns) and returns the frame's place on it.
     #[inline]
-    pub fn place(&mut self, ts: u64) -> u64 {
+    pub fn place(&mut self, ts: u64) -> Place {
         let at = ts.saturating_add_signed(self.shift_ns);
         if self.begun && !self.joined && at >= self.now_ns && at - self.now_ns <= FORWARD_MAX_NS {
             self.now_ns = at;
             self.streak = 0;
-            return at;
+            return Place::At(at);
         }
         self.place_odd(ts, at)
+    }
+
+    /// The place of a frame of a step: the clock follows it wherever it stands.
+    pub fn believe(&mut self, ts: u64) -> u64 {
+        let at = ts.saturating_add_signed(self.shift_ns);
+        let ahead = at > self.now_ns.saturating_add(FORWARD_MAX_NS);
+        if ahead || at < self.now_ns.saturating_sub(BACK_MAX_NS) {
+            self.follow(ts, at);
+        } else {
+            self.now_ns = self.now_ns.max(at);
+        }
+        self.now_ns
     }
 
     /// The next frame is another file's first: wherever it stands in time, the clock goes on.
     pub fn join(&mut self) {
         self.joined = self.begun;
+        self.streak = 0;
+    }
+
+    /// So many of the latest frames are held and may yet be believed; below 64.
+    pub const fn waiting(&self) -> usize {
+        self.streak
     }
 
     /// Where the clock stands.
@@ -72,7 +104,7 @@ impl FileClock {
     }
 
     #[cold]
-    fn place_odd(&mut self, ts: u64, at: u64) -> u64 {
+    fn place_odd(&mut self, ts: u64, at: u64) -> Place {
         if !self.begun {
             self.begun = true;
             self.now_ns = ts;
@@ -83,23 +115,30 @@ impl FileClock {
             self.counts.back += 1;
             self.streak = 0;
         } else {
-            let agrees = self.streak > 0 && ts.abs_diff(self.streak_ts) <= FORWARD_MAX_NS;
-            self.streak = if agrees { self.streak + 1 } else { 1 };
-            self.streak_ts = ts;
-            let believed = if at > self.now_ns { FORWARD_BELIEVED } else { BACK_BELIEVED };
-            if self.streak >= believed {
-                self.counts.steps += 1;
-                self.follow(ts, at);
-            } else {
-                self.counts.held += 1;
-            }
+            return self.hold(ts, if at > self.now_ns { FORWARD_BELIEVED } else { BACK_BELIEVED });
         }
-        self.now_ns
+        Place::At(self.now_ns)
+    }
+
+    /// A frame far from the clock: one of `believed` in a row, or not believed.
+    fn hold(&mut self, ts: u64, believed: usize) -> Place {
+        if ts.abs_diff(self.streak_ts) > FORWARD_MAX_NS {
+            self.streak = 0;
+        }
+        self.streak_ts = ts;
+        if self.streak + 1 < believed {
+            self.streak += 1;
+            self.counts.held += 1;
+            return Place::Held(self.now_ns);
+        }
+        let held = std::mem::take(&mut self.streak);
+        self.counts.held -= held as u64;
+        self.counts.steps += 1;
+        Place::Step(held)
     }
 
     /// From here on `ts` is the clock's own time, moved forward by an hour at most.
     fn follow(&mut self, ts: u64, at: u64) {
-        self.streak = 0;
         self.now_ns = at.clamp(self.now_ns, self.now_ns.saturating_add(FORWARD_MAX_NS));
         let shift = i128::from(self.now_ns) - i128::from(ts);
         self.shift_ns = i64::try_from(shift).unwrap_or(if shift < 0 { i64::MIN } else { i64::MAX });
@@ -201,50 +240,64 @@ mod tests {
 
     const T: u64 = 1_700_000_000 * SECOND_NS;
 
+    /// The places of frames, each as it is once all of them have come.
+    fn placed(clock: &mut FileClock, stamps: &[u64]) -> Vec<u64> {
+        let mut places = Vec::new();
+        for (at, &ts) in stamps.iter().enumerate() {
+            match clock.place(ts) {
+                Place::At(place) | Place::Held(place) => places.push(place),
+                Place::Step(held) => {
+                    places.truncate(at - held);
+                    places.extend(stamps[at - held..=at].iter().map(|&ts| clock.believe(ts)));
+                }
+            }
+        }
+        places
+    }
+
     #[test]
     fn small_steps_back_stand_still_and_are_counted() {
         let mut clock = FileClock::default();
-        assert_eq!(clock.place(T), T);
-        assert_eq!(clock.place(T + 20), T + 20);
-        assert_eq!(clock.place(T + 10), T + 20);
-        assert_eq!(clock.place(T + 30), T + 30);
+        assert_eq!(placed(&mut clock, &[T, T + 20, T + 10, T + 30]), [T, T + 20, T + 20, T + 30]);
         assert_eq!(clock.counts(), ClockCounts { back: 1, held: 0, steps: 0 });
     }
 
     #[test]
     fn one_wrong_stamp_in_either_direction_moves_nothing() {
         let mut clock = FileClock::default();
-        clock.place(T);
-        assert_eq!(clock.place(T * 2), T);
-        assert_eq!(clock.place(0), T);
-        assert_eq!(clock.place(u64::MAX), T);
-        assert_eq!(clock.place(T + 1), T + 1);
+        assert_eq!(placed(&mut clock, &[T, T * 2, 0, u64::MAX, T + 1]), [T, T, T, T, T + 1]);
         assert_eq!(clock.counts(), ClockCounts { back: 0, held: 3, steps: 0 });
     }
 
     #[test]
-    fn a_long_gap_is_believed_and_counts_as_an_hour() {
+    fn a_long_gap_is_believed_from_its_first_frame_and_counts_as_an_hour() {
         let mut clock = FileClock::default();
-        clock.place(T);
-        let later = T + 10 * FORWARD_MAX_NS;
-        assert_eq!(clock.place(later), T);
-        assert_eq!(clock.place(later + 1), T);
-        assert_eq!(clock.place(later + 2), T + FORWARD_MAX_NS);
-        assert_eq!(clock.place(later + 5), T + FORWARD_MAX_NS + 3);
-        assert_eq!(clock.counts().steps, 1);
+        let (later, hour) = (T + 10 * FORWARD_MAX_NS, T + FORWARD_MAX_NS);
+        let places = placed(&mut clock, &[T, later, later + 1, later + 2, later + 5]);
+        assert_eq!(places, [T, hour, hour + 1, hour + 2, hour + 5]);
+        assert_eq!(clock.counts(), ClockCounts { back: 0, held: 0, steps: 1 });
+    }
+
+    #[test]
+    fn frames_of_a_step_may_be_out_of_order_and_far_apart() {
+        let mut clock = FileClock::default();
+        let (later, hour) = (T + 10 * FORWARD_MAX_NS, T + FORWARD_MAX_NS);
+        let behind = later - FORWARD_MAX_NS / 2;
+        let stamps = [T, later, later - 9, behind, behind + 7];
+        assert_eq!(placed(&mut clock, &stamps), [T, hour, hour, hour, hour + 7]);
     }
 
     #[test]
     fn a_clock_set_back_goes_on_from_where_it_was() {
         let mut clock = FileClock::default();
-        clock.place(T);
         let back = T - 7 * FORWARD_MAX_NS;
-        let mut last = 0;
-        for i in 0..u64::from(BACK_BELIEVED) {
-            last = clock.place(back + i);
-        }
-        assert_eq!(last, T);
-        assert_eq!(clock.place(back + 1000), T + 1000 - u64::from(BACK_BELIEVED - 1));
+        let mut stamps = vec![T];
+        stamps.extend((0..BACK_BELIEVED as u64).map(|i| back + i));
+        let places = placed(&mut clock, &stamps);
+        let expected: Vec<u64> = (0..BACK_BELIEVED as u64).map(|i| T + i).collect();
+        assert_eq!(places[1..], expected);
+        assert_eq!(placed(&mut clock, &[back + 1000]), [T + 1000]);
+        assert_eq!(clock.counts(), ClockCounts { back: 0, held: 0, steps: 1 });
     }
 
     #[test]
@@ -261,13 +314,23 @@ mod tests {
     #[test]
     fn a_file_from_another_day_goes_on_at_once() {
         let mut clock = FileClock::default();
-        clock.place(T);
+        placed(&mut clock, &[T]);
         clock.join();
-        assert_eq!(clock.place(T / 2), T);
-        assert_eq!(clock.place(T / 2 + 9), T + 9);
+        assert_eq!(placed(&mut clock, &[T / 2, T / 2 + 9]), [T, T + 9]);
         clock.join();
-        assert_eq!(clock.place(T), T + 9 + FORWARD_MAX_NS);
-        assert_eq!(clock.place(T + 1), T + 10 + FORWARD_MAX_NS);
+        let hour = T + 9 + FORWARD_MAX_NS;
+        assert_eq!(placed(&mut clock, &[T, T + 1]), [hour, hour + 1]);
+    }
+
+    #[test]
+    fn frames_held_at_the_end_of_a_file_do_not_count_in_the_next() {
+        let mut clock = FileClock::default();
+        placed(&mut clock, &[T, T * 2, T * 2]);
+        assert_eq!(clock.waiting(), 2);
+        clock.join();
+        assert_eq!(clock.waiting(), 0);
+        assert_eq!(placed(&mut clock, &[T + 1, T * 2]), [T + 1, T + 1]);
+        assert_eq!(clock.counts(), ClockCounts { back: 0, held: 3, steps: 0 });
     }
 
     #[test]
@@ -302,13 +365,9 @@ mod tests {
         fn it_never_goes_back(
             stamps in proptest::collection::vec(proptest::num::u64::ANY, 0..300),
         ) {
-            let mut clock = FileClock::default();
-            let mut last = 0;
-            for ts in stamps {
-                let at = clock.place(ts);
-                proptest::prop_assert!(at >= last);
-                last = at;
-            }
+            let places = placed(&mut FileClock::default(), &stamps);
+            proptest::prop_assert_eq!(places.len(), stamps.len());
+            proptest::prop_assert!(places.is_sorted());
         }
     }
 }

@@ -60,6 +60,19 @@ impl Block {
         self.descs.clear();
     }
 
+    /// Moves the frames from the one at `first` on, with their bytes, to the end of another block.
+    pub(super) fn move_frames(&mut self, first: usize, to: &mut Block) {
+        let first = first.min(self.descs.len());
+        for desc in self.descs.drain(first..) {
+            let start = desc.offset as usize;
+            let bytes = self.buf.get(start..start + desc.len as usize).unwrap_or_default();
+            // Far below 4 GiB: 63 frames of 256 KiB at most are moved.
+            let offset = to.buf.len() as u32;
+            to.buf.extend_from_slice(bytes);
+            to.descs.push(FileDesc { offset, ..desc });
+        }
+    }
+
     #[inline]
     fn frame(&self, desc: &FileDesc) -> Frame<'_> {
         let start = desc.offset as usize;

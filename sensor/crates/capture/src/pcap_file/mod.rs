@@ -151,6 +151,8 @@ pub struct Reader {
     order: Order,
     /// The beginning of the next block: bytes read and not used up.
     carry: Vec<u8>,
+    /// Frames in front of those: at a block's end it was still open whether their time is true.
+    held: Block,
     /// Where in the file the carried bytes begin.
     offset: u64,
     skip: u64,
@@ -203,6 +205,7 @@ impl Reader {
             format: Format::Ng(Ng::default()),
             order,
             carry,
+            held: Block::new(),
             offset: 0,
             skip: 0,
             ended: false,
@@ -282,13 +285,15 @@ impl Reader {
 
     /// Reads one buffer's worth, which may hold no frame.
     fn read_one(&mut self, block: &mut Block) {
+        block.buf.resize(BLOCK_BYTES, 0);
+        self.held.move_frames(0, block);
+        self.held.buf.clear();
         if self.skip > 0 && !self.skip_ahead() {
             return;
         }
-        block.buf.resize(BLOCK_BYTES, 0);
         let carried = self.carry.len().min(BLOCK_BYTES);
         block.buf[..carried].copy_from_slice(&self.carry[..carried]);
-        let (got, failed) = fill(&mut *self.input, &mut block.buf[carried..]);
+        let (got, failed) = fill(&mut *self.input, &mut block.buf[carried..BLOCK_BYTES]);
         let filled = carried + got;
         let last = filled < BLOCK_BYTES;
         let descs = &mut block.descs;
@@ -311,6 +316,9 @@ impl Reader {
                 self.stop_at(Flaw::Truncated);
             }
             self.ended = true;
+        }
+        if !self.ended {
+            block.move_frames(block.len().saturating_sub(self.order.waiting()), &mut self.held);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::block::FileDesc;
 use crate::batch::Link;
-use crate::clock::{ClockCounts, FileClock};
+use crate::clock::{ClockCounts, FileClock, Place};
 
 /// Where the frames of one file begin, so that several files make one replay.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +68,11 @@ impl Order {
         Counts { clock: self.clock.counts(), ..self.counts }
     }
 
+    /// So many of the frames pushed last may yet get another clock.
+    pub(super) fn waiting(&self) -> usize {
+        self.clock.waiting()
+    }
+
     /// The origin that frames of the file's `interface` carry.
     pub(super) fn origin(&mut self, interface: usize) -> u16 {
         let interface = u16::try_from(interface).unwrap_or(u16::MAX);
@@ -87,9 +92,13 @@ impl Order {
     ) {
         match link {
             Ok(link) => {
+                let clock = match self.clock.place(found.ts) {
+                    Place::At(clock) | Place::Held(clock) => clock,
+                    Place::Step(held) => self.step(descs, held, found.ts),
+                };
                 descs.push(FileDesc {
                     ts: found.ts,
-                    clock: self.clock.place(found.ts),
+                    clock,
                     order: self.next,
                     // A block's buffer is far below 4 GiB.
                     offset: found.offset as u32,
@@ -107,5 +116,15 @@ impl Order {
         }
         // Frames that are left out keep their number, which is then the one other tools show.
         self.next += 1;
+    }
+    /// The latest `held` frames are believed with the one at `ts`: they get their true clock, as
+    /// if nobody had doubted them.
+    #[cold]
+    fn step(&mut self, descs: &mut [FileDesc], held: usize, ts: u64) -> u64 {
+        let first = descs.len().saturating_sub(held);
+        for desc in descs.iter_mut().skip(first) {
+            desc.clock = self.clock.believe(desc.ts);
+        }
+        self.clock.believe(ts)
     }
 }

@@ -297,6 +297,51 @@ fn several_files_make_one_order() {
     assert_eq!(got, [(2, 1, T, T + 7000), (3, 1, T + 7000, T + 14_000)]);
 }
 
+/// The clock jumps around a block's end: no frame is lost, doubled or moved, and those that were
+/// held when the block ended have their true time. `frames` before the jump, `after` behind it.
+fn check_jump(frames: u32, after: u32, jump: i64, believed: u32) {
+    let data = [7_u8; 1400];
+    let stamp = |i: u32| match i < frames {
+        true => (SECONDS, i, &data[..]),
+        false => ((i64::from(SECONDS) + jump) as u32, i, &data[..1 + i as usize % 9]),
+    };
+    let stamps: Vec<_> = (0..frames + after).map(stamp).collect();
+    let mut reader = reader(&pcap(false, 0xa1b2_c3d4, 1, &stamps)).unwrap();
+    let (mut block, mut got) = (Block::new(), Vec::new());
+    while reader.next_block(&mut block).unwrap() {
+        got.extend(block.iter().map(|f| (f.order, f.ts, f.clock, f.bytes.to_vec())));
+    }
+    let ahead = u64::from(jump > 0) * 3_600_000_000_000;
+    let last = T + u64::from(frames - 1) * 1000;
+    let expected = stamps.iter().zip(0..).map(|(&(seconds, fraction, bytes), order)| {
+        let ts = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * 1000;
+        let since = u64::from(fraction).saturating_sub(u64::from(frames)) * 1000;
+        let clock = match fraction < frames {
+            true => ts,
+            false if after < believed => last,
+            false => last + ahead + since,
+        };
+        (order, ts, clock, bytes.to_vec())
+    });
+    assert!(expected.eq(got), "{frames} frames, jump of {jump} s, then {after}");
+}
+
+#[test]
+fn frames_held_at_a_blocks_end_are_given_with_their_true_time() {
+    // A frame takes 1416 bytes, so that the first block ends after frame 740.
+    let (day, fits) = (86_400, BLOCK_BYTES as u32 / 1416);
+    for frames in fits - 3..fits + 2 {
+        for after in [1, 2, 3, 4] {
+            check_jump(frames, after, 2 * day, 3);
+        }
+    }
+    for frames in [fits - 40, fits - 1, fits] {
+        for after in [63, 64, 200] {
+            check_jump(frames, after, -day, 64);
+        }
+    }
+}
+
 /// Hands out a few bytes at a time, as a pipe may.
 struct Trickle(Cursor<Vec<u8>>, usize);
 
