@@ -97,30 +97,47 @@ pub(crate) fn calls(said: &Said, name: &str, ours: &Replayed, differences: &mut 
     }
 }
 
-/// Streams by source, destination and SSRC: received and lost.
-type Streams = BTreeMap<String, (u64, i64)>;
+/// What is held against each other of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Figures {
+    received: u64,
+    lost: i64,
+    /// Mean of the running estimate, ms; without a value where there is no clock to measure by.
+    jitter: Option<f64>,
+    jitter_max: Option<f64>,
+}
+
+/// Streams by source, destination and SSRC.
+type Streams = BTreeMap<String, Figures>;
 
 fn streams_of(table: &str) -> Streams {
     let rows = table
         .lines()
         .filter(|line| line.trim_start().starts_with(|first: char| first.is_ascii_digit()));
     rows.filter_map(|line| {
-        // Start, end, source, port, destination, port, SSRC, payload names, packets, lost (%).
+        // Start, end, source, port, destination, port, SSRC, payload names, packets, lost (%),
+        // least, mean and greatest delta, least, mean and greatest jitter.
         let cells: Vec<&str> = line.split_whitespace().collect();
         let &[_, _, src, sport, dst, dport, ssrc, ..] = cells.as_slice() else { return None };
         let percent =
             cells.iter().position(|cell| cell.starts_with('(') && cell.ends_with("%)"))?;
-        let received = cells.get(percent - 2)?.parse().ok()?;
-        let lost = cells.get(percent - 1)?.parse().ok()?;
-        Some((format!("{src}:{sport} > {dst}:{dport} {ssrc}"), (received, lost)))
+        let number = |at: usize| cells.get(at)?.parse::<f64>().ok();
+        // A least jitter of -1 says that none was measured.
+        let measured = number(percent + 4)? >= 0.0;
+        let figures = Figures {
+            received: cells.get(percent - 2)?.parse().ok()?,
+            lost: cells.get(percent - 1)?.parse().ok()?,
+            jitter: number(percent + 5).filter(|_| measured),
+            jitter_max: number(percent + 6).filter(|_| measured),
+        };
+        Some((format!("{src}:{sport} > {dst}:{dport} {ssrc}"), figures))
     })
     .collect()
 }
 
-/// Every RTP stream that tshark finds is one of ours, with as many packets received and lost.
-pub(crate) fn streams(said: &Said, name: &str, ours: &[Value], differences: &mut Differences) {
+fn recorded(records: &[Value]) -> Streams {
     let mut recorded = Streams::new();
-    for record in ours {
+    for record in records {
         let of_call = record["streams"].as_array().into_iter().flatten();
         let alone = (record["type"] == "stream").then_some(record);
         for stream in of_call.chain(alone) {
@@ -135,14 +152,52 @@ pub(crate) fn streams(said: &Said, name: &str, ours: &[Value], differences: &mut
                 number("ssrc"),
             );
             let place = recorded.entry(key).or_default();
-            place.0 += number("received");
-            place.1 += number("lost") as i64;
+            // Two parts of a stream have one mean, by their packets.
+            let (before, received) = (place.received as f64, number("received") as f64);
+            let mean = stream["jitter_ms_avg"].as_f64().map(|mean| {
+                (place.jitter.unwrap_or(mean) * before + mean * received) / (before + received)
+            });
+            let max = stream["jitter_ms_max"].as_f64();
+            place.jitter = mean.or(place.jitter);
+            let greater = |before: f64| max.map_or(before, |max| max.max(before));
+            place.jitter_max = place.jitter_max.map(greater).or(max);
+            place.received += number("received");
+            place.lost += number("lost") as i64;
         }
     }
-    for (stream, (received, lost)) in streams_of(&said.streams) {
+    recorded
+}
+
+/// Every RTP stream that tshark finds is one of ours, with as many packets received and lost, and
+/// where those agree, with the same jitter.
+pub(crate) fn streams(said: &Said, name: &str, ours: &[Value], differences: &mut Differences) {
+    let recorded = recorded(ours);
+    for (stream, theirs) in streams_of(&said.streams) {
         let ours = recorded.get(&stream).copied().unwrap_or_default();
-        let say = |(received, lost): (u64, i64)| format!("{received}, {lost} lost");
+        let count = |figures: Figures| format!("{}, {} lost", figures.received, figures.lost);
         let what = format!("stream {stream}");
-        differences.compare(name, &what, &say((received, lost)), &say(ours));
+        differences.compare(name, &what, &count(theirs), &count(ours));
+        if count(theirs) == count(ours)
+            && !(near(theirs.jitter, ours.jitter) && near(theirs.jitter_max, ours.jitter_max))
+        {
+            let what = format!("jitter {stream}");
+            differences.compare(name, &what, &jitter(theirs), &jitter(ours));
+        }
+    }
+}
+
+/// Within one per cent, or a hundredth of a millisecond.
+fn near(theirs: Option<f64>, ours: Option<f64>) -> bool {
+    match (theirs, ours) {
+        // Their table has three digits, so does our record.
+        (Some(theirs), Some(ours)) => (theirs - ours).abs() <= (0.01 * theirs).max(0.0101),
+        (theirs, ours) => theirs.is_some() == ours.is_some(),
+    }
+}
+
+fn jitter(figures: Figures) -> String {
+    match (figures.jitter, figures.jitter_max) {
+        (Some(mean), Some(max)) => format!("{mean:.3}, at most {max:.3}"),
+        _ => String::new(),
     }
 }
