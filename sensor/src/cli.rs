@@ -192,7 +192,7 @@ pub struct CallsArgs {
     #[arg(long, conflicts_with = "live")]
     pub legs: bool,
     /// List the calls that the running sensor has in progress, the latest first, with their
-    /// quality so far (at most 1000)
+    /// quality and whose loss it was so far (at most 1000)
     #[arg(long)]
     pub live: bool,
     /// The running sensor's status socket, for --live [default: the configuration's]

@@ -4,9 +4,10 @@
 
 use ringtap_call::{CallSummary, Live, State};
 use ringtap_cdr::column::Value as Cell;
+use ringtap_cdr::quality::Evidence;
 use ringtap_cdr::record::{CallRecord, Side};
-use ringtap_cdr::{Cidr, Filter, StreamRecord, clock, json};
-use serde_json::{Map, Value};
+use ringtap_cdr::{Cidr, Filter, StreamRecord, clock};
+use serde_json::{Map, Value, json};
 
 use crate::worker::endpoints::CallInstance;
 
@@ -186,13 +187,25 @@ fn stream(stream: &StreamRecord) -> Value {
             Cell::Text(text) => text.into(),
             other => {
                 let mut plain = String::new();
-                json::push_plain(&mut plain, other);
+                ringtap_cdr::json::push_plain(&mut plain, other);
                 plain.into()
             }
         };
         (column.name.to_owned(), value)
     };
-    Value::Object(ringtap_cdr::column::STREAM.iter().map(cell).collect())
+    let mut cells: Map<String, Value> = ringtap_cdr::column::STREAM.iter().map(cell).collect();
+    cells.insert("loss_evidence".into(), stream.quality.evidence.iter().map(evidence).collect());
+    Value::Object(cells)
+}
+
+fn evidence(one: &Evidence) -> Value {
+    json!({
+        "time": time(one.ts_us),
+        "lost": one.lost,
+        "cause": one.cause.label(),
+        "seen": one.seen,
+        "of": one.of,
+    })
 }
 
 fn known(text: &str) -> Value {

@@ -58,6 +58,7 @@ fn table(answer: &Value, calls: &[Value], out: &mut dyn Write) -> io::Result<()>
         ("codec", Align::Left),
         ("packets a/b", Align::Right),
         ("lost a/b", Align::Right),
+        ("of it not the network's", Align::Left),
         ("jitter ms a/b", Align::Right),
         ("mos a/b", Align::Right),
     ]);
@@ -87,6 +88,7 @@ fn table(answer: &Value, calls: &[Value], out: &mut dyn Write) -> io::Result<()>
                 cell("codec"),
                 both(cell("a_received"), cell("b_received")),
                 both(cell("a_lost"), cell("b_lost")),
+                blamed(call),
                 both(real("a_jitter_ms_avg", 2), real("b_jitter_ms_avg", 2)),
                 both(real("a_mos_f1", 2), real("b_mos_f1", 2)),
             ]
@@ -103,6 +105,18 @@ fn table(answer: &Value, calls: &[Value], out: &mut dyn Write) -> io::Result<()>
         listed if listed == running => writeln!(out, "{running} call{plural} in progress"),
         listed => writeln!(out, "{listed} of {running} call{plural} in progress"),
     }
+}
+
+/// What of a call's loss was the sensor's own or the mirror's, as far as it is known.
+fn blamed(call: &Value) -> String {
+    let of = |key: &str| -> u64 {
+        let streams = call["streams"].as_array().into_iter().flatten();
+        streams.filter_map(|stream| stream[key].as_u64()).sum()
+    };
+    let parts = [("sensor", of("lost_sensor")), ("mirror", of("lost_mirror"))];
+    let parts = parts.iter().filter(|(_, lost)| *lost > 0);
+    let words: Vec<String> = parts.map(|(who, lost)| format!("{who} {lost}")).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
 }
 
 /// Everything of a call that runs, as text.

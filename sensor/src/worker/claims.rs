@@ -11,7 +11,7 @@ use super::endpoints::{CallInstance, Ended, Endpoint, endpoint};
 use super::pace::SWEEP_NS;
 use super::record::streams_so_far;
 use super::spooling::Spooling;
-use super::streams::blame::{Blame, Instants, SETTLED_NS};
+use super::streams::blame::{Instants, SETTLED_NS};
 use super::streams::{EARLY_MEDIA_NS, ENDED_NS, Finished, Held, Owner, REPORTS_MAX, Streams};
 use crate::ledger::{Disposition, Event, Tally};
 
@@ -228,7 +228,10 @@ impl Streams {
             let report = (owner == call).then(|| entry.stream.report())?;
             let (flow, session) = (entry.key.flow, entry.data.session);
             let shared = entry.data.shared;
-            let (blame, dtls) = (Blame::default(), entry.data.dtls);
+            let (stream, origin, dtls) = (&entry.stream, entry.data.origin, entry.data.dtls);
+            let suspicion = entry.data.suspicion.as_ref();
+            let blame = suspicion.map(|s| s.so_far(stream, origin, &self.instants));
+            let blame = blame.unwrap_or_default();
             let sender = Some(sender);
             let after = None;
             let finished = Finished { flow, sender, session, report, shared, blame, dtls, after };

@@ -138,13 +138,22 @@ impl Suspicion {
 
     fn judge_oldest(&mut self, stream: &Stream, origin: u16, instants: &Instants) {
         let Some(hole) = self.holes.pop_front() else { return };
-        let lost = stream.still_missing(&hole);
-        if lost == 0 {
-            return;
-        }
-        if let Some(evidence) = instants.evidence(origin, &hole, lost) {
+        if let Some(evidence) = instants.judge(origin, &hole, stream) {
             self.blame.note(evidence);
         }
+    }
+
+    /// What was found, and what would be found of the holes that wait if they were judged now.
+    pub(in crate::worker) fn so_far(
+        &self,
+        stream: &Stream,
+        origin: u16,
+        instants: &Instants,
+    ) -> Blame {
+        let mut blame = self.blame.clone();
+        let found = self.holes.iter().filter_map(|hole| instants.judge(origin, hole, stream));
+        found.for_each(|evidence| blame.note(evidence));
+        blame
     }
 
     /// What was found, which the stream's report takes with it.
@@ -305,6 +314,12 @@ impl Instants {
             return self.origins.last_mut();
         }
         self.origins.get_mut(known?)
+    }
+
+    /// Who may have lost what of a hole has not come after all.
+    fn judge(&self, origin: u16, hole: &Hole, stream: &Stream) -> Option<Evidence> {
+        let lost = stream.still_missing(hole);
+        if lost > 0 { self.evidence(origin, hole, lost) } else { None }
     }
 
     fn evidence(&self, origin: u16, hole: &Hole, lost: u32) -> Option<Evidence> {

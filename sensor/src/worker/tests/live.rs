@@ -76,6 +76,60 @@ fn a_call_and_its_streams_come_from_whoever_has_them() {
 }
 
 #[test]
+fn whose_loss_it_was_is_told_while_the_call_runs() {
+    for count in [1, 2, 4] {
+        let (mut bench, mut desk) = asked_bench(count);
+        bench.round(START, &[invite(1), ok(1)]);
+        bench.round(START + SECOND, &[]);
+        let at = |n: u16| START + SECOND + u64::from(n) * 20 * MS;
+        for n in 0..220 {
+            if !(100..105).contains(&n) && n != 200 {
+                bench.round(at(n), &[rtp(n, 7)]);
+            }
+            if n == 110 {
+                bench.workers[0].dropped(at(98), at(103), 40);
+            }
+        }
+        // The holes are younger than three seconds: what is known so far is told all the same.
+        let told = |bench: &mut Bench, desk: &mut Desk, at| {
+            let answer = ask(bench, desk, at, all());
+            let stream = answer["calls"][0]["streams"][0].clone();
+            let lost = ["lost", "lost_sensor", "lost_mirror", "lost_network"];
+            (lost.map(|key| stream[key].as_u64().unwrap()), stream, answer)
+        };
+        let (lost, stream, answer) = told(&mut bench, &mut desk, at(220));
+        assert_eq!(lost, [6, 5, 0, 1], "{stream:#}");
+        let [evidence] = stream["loss_evidence"].as_array().unwrap().as_slice() else {
+            panic!("{stream:#}")
+        };
+        assert_eq!(
+            (&evidence["cause"], &evidence["lost"], &evidence["seen"]),
+            (&"sensor".into(), &5.into(), &40.into())
+        );
+        let mut table = Vec::new();
+        crate::query::live_calls(&answer, crate::query::Format::Table, &mut table).unwrap();
+        assert!(String::from_utf8(table).unwrap().contains("sensor 5"));
+        let asked = Asked::Call(dialog(1).call_id.clone());
+        let one = ask(&mut bench, &mut desk, at(220), asked);
+        let text = one["call"]["text"].as_str().unwrap();
+        assert!(text.contains("whose loss: network 1, mirror 0, sensor 5"), "{text}");
+
+        // They have been judged for good meanwhile; the record says the same.
+        (220..440).for_each(|n| bench.round(at(n), &[rtp(n, 7)]));
+        assert_eq!(told(&mut bench, &mut desk, at(440)).0, [6, 5, 0, 1]);
+        (0..20).for_each(|step| bench.round(at(440) + SECOND + step * 200 * MS, &[]));
+        bench.round(at(700), &bye(1));
+        (0..20).for_each(|step| bench.round(at(700) + step * 200 * MS, &[]));
+        let ended = bench.calls();
+        let stream = &ended[0].streams[0];
+        assert_eq!(
+            (stream.lost, stream.quality.lost_sensor, stream.quality.evidence.len()),
+            (6, 5, 1)
+        );
+    }
+}
+
+#[test]
 fn one_call_is_told_in_full() {
     let (mut bench, mut desk) = asked_bench(2);
     bench.round(START, &[invite(1), ok(1), invite(2)]);
