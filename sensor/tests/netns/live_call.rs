@@ -107,7 +107,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// a machine that is busy with other things.
 const RECORD_LIMIT_S: f64 = 3.0;
 
-fn listed(files: &Files, filters: &[&str]) -> Vec<Value> {
+/// The running calls that pass filters.
+pub(crate) fn listed(files: &Files, filters: &[&str]) -> Vec<Value> {
     let socket = files.socket.to_string_lossy();
     let words = ["calls", "--live", "--format", "json", "--socket", &socket];
     let done = ringtap(&[&words, filters].concat());

@@ -201,11 +201,16 @@ impl Sensor {
         i32::try_from(self.child.id()).expect("process ids are small")
     }
 
-    /// Sends a signal and waits for the end; gives the exit code.
-    pub(crate) fn end(&mut self, signal: &str) -> Option<i32> {
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status().expect("kill runs");
         assert!(sent.success(), "the sensor has ended before");
+    }
+
+    /// Sends a signal and waits for the end; gives the exit code.
+    pub(crate) fn end(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
         self.end_itself()
     }
 

@@ -10,8 +10,8 @@
 //! packets that it did not add. Its later versions measure from the last packet in sequence, not
 //! the last that arrived, so that heavy reordering differs there; RFC 3550 says arrival. One
 //! difference remains on purpose: Wireshark measures the first packet after a digit from the
-//! digit's arrival, but by the timestamp before the digit, and sees a jump where there is none. Old versions show the mean of the
-//! differences `|D|` under the same name; that sum is kept as well.
+//! digit's arrival, but from the timestamp before the digit, and sees a jump where there is none.
+//! Old versions show the mean of the differences `|D|` under the same name; that sum is kept too.
 
 /// The running estimate.
 #[derive(Clone, Copy, Debug, Default)]
