@@ -148,6 +148,8 @@ mod tests {
         let text = course(&q);
         assert!(text.starts_with("  course, 1 s a mark: .:#__o\n"), "{text}");
         assert!(text.contains("from 2.0 s: 9 of 50 lost"), "{text}");
+        let marks = [430, 429, 400, 399, 360, 359, 310, 309].map(|mos| mark(&interval(0, 0, mos)));
+        assert_eq!(marks.iter().collect::<String>(), ".::--++#");
         let long = Quality { intervals: vec![interval(0, 0, 441), interval(639, 5, 300)], ..q };
         let text = course(&long);
         assert!(text.starts_with("  course, 10 s a mark: .___"), "{text}");

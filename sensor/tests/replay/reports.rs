@@ -35,11 +35,17 @@ impl Script {
 
     /// INVITE to BYE, answered at once, 6 s long.
     fn call(&mut self, number: u64) -> String {
+        self.call_with(number, "")
+    }
+
+    /// The same, with further lines in the caller's description.
+    fn call_with(&mut self, number: u64, lines: &str) -> String {
         let dialog = Dialog::new(number, caller(5060), callee(5060));
-        let (a, b) = (
+        let (mut a, b) = (
             Media::new(caller(10_000), 0, "PCMU/8000"),
             Media::new(callee(20_000), 0, "PCMU/8000"),
         );
+        a.attributes += lines;
         for (at_ms, message) in [
             (0, Message::request(Side::Caller, Method::Invite, 1).media(&a)),
             (100, Message::response(Side::Called, 200, Method::Invite, 1).media(&b)),
@@ -175,6 +181,18 @@ fn media_that_never_came_stopped_or_began_late_is_marked() {
         script.rtp(back, CALLEE, 130, 3000);
     });
     assert_eq!(apart, serde_json::json!(["caller_late", "callee_stopped"]));
+    let other = marks(&|script| script.rtp(back, CALLEE, 130, 5990));
+    assert_eq!(other, serde_json::json!(["caller_missing"]));
+    let apart = marks(&|script| {
+        script.rtp(there, CALLER, 130, 3990);
+        script.rtp(back, CALLEE, 2200, 5990);
+    });
+    assert_eq!(apart, serde_json::json!(["callee_late", "caller_stopped"]));
+    let just = marks(&|script| {
+        script.rtp(there, CALLER, 130, 4040);
+        script.rtp(back, CALLEE, 2080, 5990);
+    });
+    assert_eq!(just, serde_json::json!([]), "less than two seconds");
     let encrypted = marks(&|script| {
         // A DTLS ClientHello's record header, on the media's ports.
         let mut hello = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 40];
@@ -258,6 +276,52 @@ fn a_report_that_is_sent_again_is_one_report_on_each_hop() {
     let [a, b] = ["\"10.0.0.1\"", "\"10.0.0.8\""].map(str::to_owned);
     let all: Vec<_> = reports.iter().map(told).collect();
     assert_eq!(all, [(a.clone(), 4.1), (b, 4.1), (a, 3.2)], "{reports:#?}");
+}
+
+#[test]
+fn what_the_signalling_announces_beside_audio_is_marked() {
+    let (there, back) = ((caller(10_000), callee(20_000)), (callee(20_000), caller(10_000)));
+    for (lines, mark) in [
+        ("m=video 30000 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\n", "video"),
+        ("m=image 30002 udptl t38\r\n", "t38"),
+        ("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAA\r\n", "encrypted"),
+    ] {
+        let mut script = Script::default();
+        script.call_with(4, lines);
+        script.rtp(there, CALLER, 130, 5990);
+        script.rtp(back, CALLEE, 130, 5990);
+        let (records, _folder) = script.records("announced.pcap");
+        let call = &records[0];
+        assert_eq!(call["media_marks"], serde_json::json!([mark]), "{lines}");
+        let streams = call["streams"].as_array().unwrap();
+        let by_signalling = streams.iter().filter(|stream| stream["encryption"] == "SRTP").count();
+        assert_eq!(by_signalling > 0, mark == "encrypted", "{call:#}");
+        assert!(streams.iter().all(|stream| stream["mos_f1"].as_f64() > Some(4.4)), "{call:#}");
+    }
+}
+
+#[test]
+fn a_pause_of_a_call_on_hold_is_no_mark() {
+    let (there, back) = ((caller(10_000), callee(20_000)), (callee(20_000), caller(10_000)));
+    let mut script = Script::default();
+    script.call(5);
+    script.rtp(there, CALLER, 130, 2500);
+    script.rtp(back, CALLEE, 130, 2500);
+    let dialog = Dialog::new(5, caller(5060), callee(5060));
+    let mut hold = Media::new(caller(10_000), 0, "PCMU/8000");
+    (hold.direction, hold.session) = ("inactive", (1, 2));
+    let mut held = Media::new(callee(20_000), 0, "PCMU/8000");
+    (held.direction, held.session) = ("inactive", (1, 2));
+    for (at_ms, message) in [
+        (2500, Message::request(Side::Caller, Method::Invite, 9).media(&hold).tagged()),
+        (2550, Message::response(Side::Called, 200, Method::Invite, 9).media(&held)),
+        (2560, Message::request(Side::Caller, Method::Ack, 9)),
+    ] {
+        script.udp(at_ms, dialog.way(message.from), dialog.text(&message).as_bytes());
+    }
+    let (records, _folder) = script.records("hold.pcap");
+    assert!(records[0]["hold"].is_string(), "{:#}", records[0]);
+    assert_eq!(records[0]["media_marks"], serde_json::json!([]), "{:#}", records[0]);
 }
 
 #[test]

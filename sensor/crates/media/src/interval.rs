@@ -195,5 +195,7 @@ mod tests {
         let bad = one.mos(Codec::Pcma, 0).unwrap();
         let good = one.mos(Codec::Pcma, 1).unwrap();
         assert!(bad < 3.9 && (good - 4.409).abs() < 0.001, "{bad} {good}");
+        let of = |received| Interval { received, ..Interval::default() }.mos(Codec::Pcma, 0);
+        assert_eq!((of(24), of(25).is_some()), (None, true), "too few packets have no value");
     }
 }
