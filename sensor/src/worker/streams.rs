@@ -253,6 +253,9 @@ impl Streams {
     pub fn dtls(&mut self, flow: FlowKey) -> u64 {
         let [young, old] = &mut self.dtls;
         let mut forgotten = 0;
+        if young.contains(&flow) {
+            return 0;
+        }
         if young.len() >= DTLS_MAX {
             std::mem::swap(young, old);
             forgotten = young.len() as u64;

@@ -2,6 +2,7 @@
 //!
 //! Whole captures are replayed in the crate's `tests` folder.
 
+mod limits;
 mod live;
 
 use std::net::SocketAddr;
