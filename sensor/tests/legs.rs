@@ -188,6 +188,8 @@ fn equal_ties_in_different_realms_join_nothing() {
     }
     let listed = run(ringtap().args(["calls", "--format", "json", "--store", &store])).well();
     let all = listed.records();
+    let calls = records(&replay(&place.capture, 1, &[])).len();
+    assert_eq!(all.len(), 2 * calls, "the calls of both realms are there");
     assert!(all.iter().all(|record| record["legs"].as_array().unwrap().len() <= 2), "{all:#?}");
 }
 

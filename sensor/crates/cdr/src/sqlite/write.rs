@@ -156,12 +156,15 @@ impl<'c> Batch<'c> {
     }
 
     fn is_call(&self, id: u64, call: &CallRecord) -> Result<bool> {
-        let sql = "SELECT calldate_us, callid, instance FROM ringtap_cdr WHERE cdr_ID = ?1";
+        // The key stands for the realm too: an equal call of another site is another call.
+        let sql =
+            "SELECT calldate_us, callid, instance, call_key FROM ringtap_cdr WHERE cdr_ID = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_row([id as i64], |row| {
             Ok(row.get::<_, i64>(0)? as u64 == call.calldate_us
                 && row.get_ref(1)?.as_str()? == clip(&call.callid, CALLID_MAX)
-                && row.get::<_, i64>(2)? as u64 == call.instance)
+                && row.get::<_, i64>(2)? as u64 == call.instance
+                && row.get::<_, i64>(3)? as u64 == call.call_key)
         });
         Ok(found.optional()?.unwrap_or(false))
     }
