@@ -130,6 +130,23 @@ impl Header {
     }
 }
 
+/// The compact form of a header that has no place here (IANA's list of SIP header fields).
+pub(crate) fn compact_form(name: &[u8]) -> Option<u8> {
+    const FORMS: [(&[u8], u8); 10] = [
+        (b"Accept-Contact", b'a'),
+        (b"Allow-Events", b'u'),
+        (b"Identity", b'y'),
+        (b"Identity-Info", b'n'),
+        (b"Referred-By", b'b'),
+        (b"Reject-Contact", b'j'),
+        (b"Request-Disposition", b'd'),
+        (b"Session-Expires", b'x'),
+        (b"Subject", b's'),
+        (b"Supported", b'k'),
+    ];
+    FORMS.iter().find(|(full, _)| name.eq_ignore_ascii_case(full)).map(|(_, letter)| *letter)
+}
+
 /// `header`, if `name` is `full`. Nearly everybody writes names as the RFC does, which is faster
 /// to compare.
 #[inline]

@@ -8,7 +8,7 @@ use crate::body::dtmf::{self, Digit};
 use crate::body::vq;
 use crate::body::{self, Part};
 use crate::fields::{CSeq, Cause, Credentials, Replaces, SessionId, Via};
-use crate::header::{End, Header, Line, Lines};
+use crate::header::{End, Header, Line, Lines, compact_form};
 use crate::reason::Reason;
 use crate::sdp::Sdp;
 use crate::start::{self, Method, StartLine};
@@ -121,10 +121,15 @@ impl<'a> Message<'a> {
     /// Values of all lines of that name (compact forms too), in order.
     pub fn header(&self, name: &'a str) -> impl Iterator<Item = Text<'a>> {
         let wanted = Header::of(name.as_bytes());
+        let compact = compact_form(name.as_bytes());
+        let is_unplaced = move |line: &Line<'_>| {
+            let short = matches!(line.name, [one] if Some(one.to_ascii_lowercase()) == compact);
+            short || line.name.eq_ignore_ascii_case(name.as_bytes())
+        };
         self.headers()
             .filter(move |line| match wanted {
                 Some(header) => Header::of(line.name) == Some(header),
-                None => line.name.eq_ignore_ascii_case(name.as_bytes()),
+                None => is_unplaced(line),
             })
             .map(|line| Text::new(line.value))
     }

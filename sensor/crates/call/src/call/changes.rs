@@ -169,9 +169,9 @@ fn interval_ns(timer: &SessionTimer) -> u64 {
     u64::from(timer.expires_s) * 1_000_000_000
 }
 
-/// Session-Expires (compact: `x`): seconds, and whether the one that asked refreshes.
+/// Session-Expires: seconds, and whether the one that asked refreshes.
 fn session_expires(message: &Message<'_>) -> Option<(u32, Option<bool>)> {
-    let value = message.header("Session-Expires").chain(message.header("x")).next()?;
+    let value = message.header("Session-Expires").next()?;
     let mut parts = value.as_bytes().split(|byte| *byte == b';');
     let seconds = std::str::from_utf8(parts.next()?).ok()?.trim().parse().ok()?;
     let refresher = parts.find_map(|part| {

@@ -148,6 +148,16 @@ pub(crate) fn exercise(bytes: &[u8]) -> Option<Reason> {
     m.malformed()
 }
 
+#[test]
+fn headers_without_a_place_are_found_by_either_name() {
+    let text = "INVITE sip:b SIP/2.0\r\ns: one\r\nSUBJECT: two\r\nX: 90\r\nz: odd\r\n\r\n";
+    let message = Message::parse(text.as_bytes()).unwrap();
+    let values = |name| message.header(name).map(|v| v.to_string()).collect::<Vec<_>>();
+    assert_eq!(values("Subject"), ["one", "two"]);
+    assert_eq!(values("session-expires"), ["90"]);
+    assert_eq!((values("z"), values("Supported")), (vec!["odd".to_owned()], vec![]));
+}
+
 proptest! {
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
