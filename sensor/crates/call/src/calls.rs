@@ -216,15 +216,17 @@ impl Calls {
         events: &mut Vec<Event>,
     ) {
         let invite = reading.request == Some(Method::Invite);
+        let mut instance = reading.meta.clock_ns;
         if let Some(closed) = self.recent.get(key, reading.meta.clock_ns) {
             let newer = reading.cseq > closed.invite_cseq || reading.from_tag != closed.from_tag;
             if !reading.is_first_invite() || !newer {
                 self.counters.late += 1;
                 return;
             }
+            instance = instance.max(closed.instance + 1);
         }
         if invite || reading.is_invite_progress() {
-            self.begin(key, reading.meta.clock_ns, call_id, reading, events);
+            self.begin(key, instance, call_id, reading, events);
             return;
         }
         self.outside_of_calls(key, call_id, reading, events);
@@ -311,7 +313,8 @@ impl Calls {
             self.timers.clear();
         }
         let (from_tag, invite_cseq) = call.identity();
-        let closed = Closed { clock_ns, from_tag, invite_cseq };
+        let instance = call.summary.instance;
+        let closed = Closed { clock_ns, instance, from_tag, invite_cseq };
         self.counters.recent_forgotten += u64::from(self.recent.push(key, closed));
         self.counters.calls_closed += 1;
         events.push(Event::Close(call.finish(why, clock_ns)));

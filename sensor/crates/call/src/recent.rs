@@ -18,6 +18,8 @@ pub(crate) const RECENT_NS: u64 = 32_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closed {
     pub(crate) clock_ns: u64,
+    /// The next call of its key is another one, even if it begins at the same moment.
+    pub(crate) instance: u64,
     pub(crate) from_tag: u64,
     pub(crate) invite_cseq: u32,
 }
@@ -69,7 +71,8 @@ mod tests {
     #[test]
     fn is_bounded_in_time_and_number() {
         let mut recent = Recent::default();
-        let closed = |clock_ns| Closed { clock_ns, from_tag: 1, invite_cseq: 1 };
+        let closed =
+            |clock_ns| Closed { clock_ns, instance: clock_ns, from_tag: 1, invite_cseq: 1 };
         for n in 0..RECENT_MAX as u64 {
             assert!(!recent.push(CallKey(n), closed(n)));
         }
@@ -85,7 +88,8 @@ mod tests {
     #[test]
     fn a_key_closed_twice_stays_until_its_later_end() {
         let mut recent = Recent::default();
-        let closed = |clock_ns| Closed { clock_ns, from_tag: 1, invite_cseq: 1 };
+        let closed =
+            |clock_ns| Closed { clock_ns, instance: clock_ns, from_tag: 1, invite_cseq: 1 };
         recent.push(CallKey(1), closed(0));
         recent.push(CallKey(1), closed(RECENT_NS - 1));
         recent.push(CallKey(2), closed(RECENT_NS + 1));

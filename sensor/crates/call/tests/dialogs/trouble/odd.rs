@@ -4,7 +4,7 @@
 
 use ringtap_call::{CallKey, Calls, Options, Side};
 
-use crate::script::{closed, run, show};
+use crate::script::{closed, closed_with, run, show};
 use crate::shapes::check;
 
 #[test]
@@ -347,4 +347,15 @@ fn the_facts_of_a_summary() {
     assert_eq!(caller.rtcp.map(|r| r.port()), Some(4001));
     assert_eq!(caller.payload_types.len(), 2);
     assert_eq!((caller.ptime_ms, caller.payload_types[1].name.as_str()), (20, "telephone-event"));
+}
+
+#[test]
+fn calls_of_one_call_id_that_begin_at_one_moment_are_told_apart() {
+    // Every other INVITE begins a call of its own, and each ends at its second message.
+    let options = Options { max_invite_packets_in_call: 1, ..Options::default() };
+    let script: String = (1..9).map(|n| format!("0 A INVITE {n} from=f{n}\n")).collect();
+    let calls = closed_with(options, &script);
+    let instances: std::collections::BTreeSet<_> = calls.iter().map(|c| c.instance).collect();
+    assert!(calls.len() > 2, "{}", calls.len());
+    assert_eq!(instances.len(), calls.len());
 }
