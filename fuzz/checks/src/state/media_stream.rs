@@ -140,7 +140,7 @@ fn check(report: &StreamReport) {
         assert!(loss.burst_ratio() >= 1.0 && loss.ratio() <= 1.0, "{loss:?}");
     }
     assert!(report.reordered <= report.received);
-    assert!(report.first_clock_ns <= report.last_clock_ns);
+    assert!(report.first_clock_ns <= report.last_clock_ns, "{report:?}");
     assert!(report.first_ts_ns <= report.last_ts_ns);
     assert!(report.ttl_avg.is_finite());
     let control = &report.rtcp;

@@ -133,8 +133,11 @@ impl Section {
             self.payload_type = next.payload_type;
             self.first_byte = next.first_byte;
         }
-        self.last_clock_ns = next.last_clock_ns;
-        self.last_ts_ns = next.last_ts_ns;
+        // A packet that was held back may begin a section later than it came.
+        self.first_clock_ns = self.first_clock_ns.min(next.first_clock_ns);
+        self.first_ts_ns = self.first_ts_ns.min(next.first_ts_ns);
+        self.last_clock_ns = self.last_clock_ns.max(next.last_clock_ns);
+        self.last_ts_ns = self.last_ts_ns.max(next.last_ts_ns);
         self.unique += next.unique;
         self.reordered += next.reordered;
         self.duplicate += next.duplicate;
@@ -235,5 +238,26 @@ impl Past {
     pub(crate) fn clear(&mut self) {
         self.before = Section::default();
         self.len = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_reaches_from_the_first_packet_to_the_last_in_whatever_order_sections_began() {
+        let section = |first_ns, last_ns| Section {
+            unique: 1,
+            first_clock_ns: first_ns,
+            first_ts_ns: first_ns + 1000,
+            last_clock_ns: last_ns,
+            last_ts_ns: last_ns + 1000,
+            ..Section::default()
+        };
+        let mut sum = section(120, 120);
+        sum.add(&section(100, 110));
+        assert_eq!((sum.first_clock_ns, sum.last_clock_ns), (100, 120));
+        assert_eq!((sum.first_ts_ns, sum.last_ts_ns), (1100, 1120));
     }
 }
