@@ -5,6 +5,7 @@
 //! out in user space. Ranges of first bytes: RFC 7983; RTCP packet types: RFC 5761 §4.
 
 use crate::cursor::Cursor;
+use crate::tunnel::Kind;
 use crate::walk::{Fragment, Headers, PROTO_TCP, PROTO_UDP};
 
 /// Ports below this one carry other services; a media port class may still name them.
@@ -39,6 +40,11 @@ pub trait Ports {
 
     /// Whether media may live on this UDP port.
     fn media(&self, port: u16) -> bool;
+
+    /// The tunnel that lives on this UDP port.
+    fn tunnel(&self, _port: u16) -> Option<Kind> {
+        None
+    }
 }
 
 /// Ports by two rules: SIP on 5060, media from 1024 up.

@@ -15,6 +15,10 @@ pub mod walk;
 
 pub mod classify;
 
+pub mod tunnel;
+
+pub mod peel;
+
 pub mod fingerprint;
 
 pub mod verdict;

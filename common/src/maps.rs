@@ -6,10 +6,13 @@
 
 use crate::classify::{MEDIA_PORT_MIN, Ports};
 use crate::fingerprint::Seed;
+use crate::tunnel::Kind;
 use crate::walk::Ip;
 
 /// Name of the program.
 pub const PROGRAM: &str = "ringtap";
+/// Name of the program that goes on inside of a tunnel.
+pub const INNER_PROGRAM: &str = "ringtap_inner";
 /// Name of the global that holds the [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
 /// Map of one [`PortSets`].
@@ -22,6 +25,11 @@ pub const DEDUP: &str = "DEDUP";
 pub const VERDICTS: &str = "VERDICTS";
 /// Map from RX queue to AF_XDP socket.
 pub const SOCKETS: &str = "SOCKETS";
+
+/// Map from 0 to the program [`INNER_PROGRAM`].
+pub const PROGRAMS: &str = "PROGRAMS";
+/// Map of one [`Place`] for each processor: where [`INNER_PROGRAM`] goes on.
+pub const PLACE: &str = "PLACE";
 
 /// Default size of [`LEARNED`], in endpoints.
 pub const LEARNED_MAX: u32 = 65_536;
@@ -74,8 +82,8 @@ pub struct Settings {
     pub media: u8,
     /// 1 if redirected frames carry a [`stamp`].
     pub kernel_timestamps: u8,
-    /// Always 0.
-    pub reserved: u8,
+    /// Tunnels in tunnels that are entered at most.
+    pub tunnel_depth: u8,
 }
 
 impl Settings {
@@ -90,7 +98,7 @@ impl Settings {
             mode: Mode::Span as u8,
             media: MediaFilter::ByContent as u8,
             kernel_timestamps: 1,
-            reserved: 0,
+            tunnel_depth: crate::peel::DEPTH,
         }
     }
 }
@@ -118,6 +126,18 @@ pub fn stamped_ns(bytes: [u8; STAMP_LEN], magic: u64) -> Option<u64> {
     let found = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
     if found == magic { Some(u64::from_ne_bytes(ns)) } else { None }
 }
+
+/// The UDP ports of tunnels, unless others are asked for.
+pub const TUNNEL_PORTS: [(u16, Kind); 8] = [
+    (1701, Kind::L2tp),
+    (4754, Kind::GreUdp),
+    (4789, Kind::Vxlan),
+    (4790, Kind::Vxlan),
+    (6081, Kind::Geneve),
+    (6635, Kind::Mpls),
+    (7932, Kind::HpErm),
+    (37_008, Kind::Tzsp),
+];
 
 /// A set of ports, one bit each.
 #[repr(C)]
@@ -150,7 +170,7 @@ impl PortSet {
     }
 }
 
-/// The value of [`PORTS`]; 24 KiB.
+/// The value of [`PORTS`]; 96 KiB.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortSets {
@@ -160,18 +180,36 @@ pub struct PortSets {
     pub sip_tcp: PortSet,
     /// Media.
     pub media: PortSet,
+    /// Tunnels.
+    tunnel: PortSet,
+    /// What kind of tunnel, for the ports of [`PortSets::tunnel`]; read for those only.
+    kinds: [u8; 65_536],
 }
 
 impl PortSets {
     /// No port at all.
-    pub const EMPTY: Self =
-        Self { sip_udp: PortSet::EMPTY, sip_tcp: PortSet::EMPTY, media: PortSet::EMPTY };
+    pub const EMPTY: Self = Self {
+        sip_udp: PortSet::EMPTY,
+        sip_tcp: PortSet::EMPTY,
+        media: PortSet::EMPTY,
+        tunnel: PortSet::EMPTY,
+        kinds: [0; 65_536],
+    };
+
+    /// Tunnels of that kind live on this UDP port.
+    pub fn insert_tunnel(&mut self, port: u16, kind: Kind) {
+        self.tunnel.insert(port);
+        self.kinds[usize::from(port)] = kind as u8;
+    }
 }
 
 impl Default for PortSets {
-    /// SIP on 5060, media from 1024 up.
+    /// SIP on 5060, media from 1024 up, tunnels on the ports that are theirs.
     fn default() -> Self {
         let mut sets = Self::EMPTY;
+        for (port, kind) in TUNNEL_PORTS {
+            sets.insert_tunnel(port, kind);
+        }
         sets.sip_udp.insert(5060);
         sets.sip_tcp.insert(5060);
         sets.media.insert_range(MEDIA_PORT_MIN, u16::MAX);
@@ -194,17 +232,38 @@ impl Ports for PortSets {
     fn media(&self, port: u16) -> bool {
         self.media.contains(port)
     }
+
+    #[inline(always)]
+    fn tunnel(&self, port: u16) -> Option<Kind> {
+        if !self.tunnel.contains(port) {
+            return None;
+        }
+        Kind::from_number(self.kinds[usize::from(port)])
+    }
+}
+
+/// The value of [`PLACE`]: where a program handed the frame over to the next.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Offset of the header to walk from.
+    pub at: u32,
+    /// What it is, see [`crate::walk::Layer`].
+    pub ethertype: u16,
+    /// Tunnels entered so far.
+    pub depth: u16,
 }
 
 /// The key of [`LEARNED`].
+///
+/// The address is two words, and not bytes: the kernel refuses a program that writes its stack in
+/// pieces across their borders, as the compiler does with bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// Address.
-    pub ip: Ip,
+    ip: [u64; 2],
     /// UDP port, in the machine's byte order.
-    pub port: u16,
-    reserved: [u8; 2],
+    port: u64,
 }
 
 impl Endpoint {
@@ -212,7 +271,9 @@ impl Endpoint {
     #[inline(always)]
     #[must_use]
     pub const fn new(ip: Ip, port: u16) -> Self {
-        Self { ip, port, reserved: [0; 2] }
+        let [a, b, c, d, e, f, g, h, low @ ..] = ip;
+        let high = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+        Self { ip: [high, u64::from_ne_bytes(low)], port: port as u64 }
     }
 }
 
@@ -223,8 +284,9 @@ const _: () = {
     use crate::walk::Headers;
     assert!(size_of::<Headers>() <= 64);
     assert!(size_of::<Settings>() == 56);
-    assert!(size_of::<PortSets>() == 3 * 8192);
-    assert!(size_of::<Endpoint>() == 20);
+    assert!(size_of::<PortSets>() == 4 * 8192 + 65_536);
+    assert!(size_of::<Place>() == 8);
+    assert!(size_of::<Endpoint>() == 24);
     assert!(DEDUP_SLOTS.is_power_of_two() && DEDUP_SLOTS_MAX.is_power_of_two());
     assert!(DEDUP_SLOTS as u64 >= 4 * 5_250_000 * DEDUP_WINDOW_NS / 1_000_000_000);
 };

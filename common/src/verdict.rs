@@ -73,6 +73,8 @@ verdicts! {
     Learned = "learned", Redirected;
     /// A piece of a UDP or TCP packet: user space reassembles and decides.
     Fragment = "fragment", Redirected;
+    /// A tunnel's packet that the program does not look into: user space does.
+    Tunnel = "tunnel", Redirected;
     /// A further copy of a packet that was redirected already.
     Duplicate = "duplicate", Dropped;
     /// Worth redirecting, but no socket is bound to the frame's queue.
@@ -91,7 +93,7 @@ verdicts! {
     BadUdp = "bad_udp", Rest;
     /// A TCP header that contradicts itself.
     BadTcp = "bad_tcp", Rest;
-    /// More VLAN tags or extension headers than the walk follows.
+    /// More VLAN tags, extension headers or tunnels than the walk follows.
     TooDeep = "too_deep", Rest;
 }
 
@@ -143,6 +145,7 @@ impl From<Stop> for Verdict {
             Stop::BadTcp => Self::BadTcp,
             Stop::TooDeep => Self::TooDeep,
             Stop::OtherProto => Self::OtherProto,
+            Stop::Wrapped => Self::Tunnel,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The walk over a frame's headers: Ethernet, VLAN tags, IPv4 or IPv6, UDP or TCP.
 //!
 //! It finds where everything is and says why it stopped; it verifies no checksum (frames of the
-//! local host carry partial ones), reassembles nothing and does not look into the payload.
+//! local host carry partial ones), reassembles nothing and does not look into the payload. It
+//! walks one layer of addresses: what lies in a tunnel is the next layer (see [`crate::tunnel`]).
 //! Formats: IEEE 802.1Q, RFC 791, RFC 8200, RFC 4302, RFC 768, RFC 9293.
 
 use crate::cursor::Cursor;
@@ -13,10 +14,32 @@ pub type Ip = [u8; 16];
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// EtherType of IPv6.
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// EtherType of an Ethernet frame inside of something else (transparent Ethernet bridging).
+pub const ETHERTYPE_ETHERNET: u16 = 0x6558;
+/// EtherTypes of MPLS, for one receiver and for several (RFC 3032 §5).
+pub const ETHERTYPE_MPLS: [u16; 2] = [0x8847, 0x8848];
+/// EtherType of PPPoE sessions (RFC 2516 §4).
+pub const ETHERTYPE_PPPOE: u16 = 0x8864;
+/// EtherType of a Network Service Header (RFC 8300 §2).
+pub const ETHERTYPE_NSH: u16 = 0x894f;
+/// EtherType of a VN-Tag (IEEE 802.1BR's forerunner).
+pub const ETHERTYPE_VNTAG: u16 = 0x8926;
 /// IP protocol number of TCP.
 pub const PROTO_TCP: u8 = 6;
 /// IP protocol number of UDP.
 pub const PROTO_UDP: u8 = 17;
+/// IP protocol number of IPv4 in IP (RFC 2003).
+pub const PROTO_IPIP: u8 = 4;
+/// IP protocol number of IPv6 in IP (RFC 4213).
+pub const PROTO_IPV6: u8 = 41;
+/// IP protocol number of GRE (RFC 2784).
+pub const PROTO_GRE: u8 = 47;
+/// IP protocol number of Ethernet in IP (RFC 3378).
+pub const PROTO_ETHERIP: u8 = 97;
+/// IP protocol number of L2TPv3 (RFC 3931).
+pub const PROTO_L2TP: u8 = 115;
+/// IP protocol number of MPLS in IP (RFC 4023).
+pub const PROTO_MPLS: u8 = 137;
 /// VLAN tags that are stepped over before the walk gives up.
 pub const VLAN_DEPTH_MAX: usize = 4;
 /// IPv6 extension headers that are stepped over before the walk gives up.
@@ -55,9 +78,11 @@ pub struct Headers {
     pub dport: u16,
     /// Offset of the IP header.
     pub l3: u16,
-    /// Offset of the transport header (of the data in a later fragment).
+    /// Offset of the transport header (of the data in a later fragment, of the tunnel's header
+    /// where the protocol is a tunnel's).
     pub l4: u16,
-    /// Offset of the transport's payload; never beyond the frame.
+    /// Offset of the transport's payload; never beyond the frame. That of a tunnel's protocol
+    /// begins with the tunnel's header.
     pub payload: u16,
     /// Payload bytes by the IP and UDP lengths, not beyond the captured frame.
     pub payload_len: u32,
@@ -67,8 +92,8 @@ pub struct Headers {
     pub fragment: Fragment,
     /// IP version, 4 or 6.
     pub version: u8,
-    /// Transport protocol: 17 (UDP) or 6 (TCP). A later IPv6 fragment may instead name an
-    /// extension header that stood in the first piece.
+    /// Transport protocol: 17 (UDP), 6 (TCP), or one that is a tunnel's. A later IPv6 fragment may
+    /// instead name an extension header that stood in the first piece.
     pub proto: u8,
     /// Time to live, or hop limit.
     pub ttl: u8,
@@ -80,6 +105,16 @@ pub struct Headers {
     pub fragment_offset: u16,
     /// TCP flags (FIN is bit 0), else 0.
     pub flags: u8,
+}
+
+impl Headers {
+    /// Whether this is a whole packet of a protocol that carries others' packets. Such a one has
+    /// no ports.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        is_tunnel(self.proto) && matches!(self.fragment, Fragment::Whole)
+    }
 }
 
 /// Why the walk stopped before it reached a transport payload.
@@ -97,8 +132,28 @@ pub enum Stop {
     BadTcp,
     /// More VLAN tags or extension headers than the walk follows.
     TooDeep,
-    /// Sound IP, but neither UDP nor TCP.
+    /// Sound IP, but neither UDP nor TCP, nor a tunnel.
     OtherProto,
+    /// The network layer stands behind MPLS, PPPoE or the like, see [`crate::tunnel::shim`].
+    Wrapped,
+}
+
+/// A header to walk from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// What it is; [`ETHERTYPE_ETHERNET`] for an Ethernet header.
+    pub ethertype: u16,
+    /// Where it begins in the frame.
+    pub at: usize,
+}
+
+impl Layer {
+    /// An Ethernet header at an offset.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ethernet(at: usize) -> Self {
+        Self { ethertype: ETHERTYPE_ETHERNET, at }
+    }
 }
 
 /// Walks an Ethernet frame.
@@ -107,8 +162,33 @@ pub enum Stop {
 /// The reason why no UDP or TCP payload was reached.
 #[inline(always)]
 pub fn walk_ethernet<C: Cursor>(c: &C) -> Result<Headers, Stop> {
-    let Some(mut ethertype) = load_u16(c, ETHERNET_LEN - 2) else { return Err(Stop::Truncated) };
-    let mut at = ETHERNET_LEN;
+    walk_layer(c, Layer::ethernet(0))
+}
+
+/// Walks from any header.
+///
+/// # Errors
+/// The reason why no UDP or TCP payload, and no tunnel, was reached.
+#[inline(always)]
+pub fn walk_layer<C: Cursor>(c: &C, layer: Layer) -> Result<Headers, Stop> {
+    let (network, vlan) = network_of(c, layer)?;
+    if is_shim(network.ethertype) {
+        return Err(Stop::Wrapped);
+    }
+    let mut headers = walk_network(c, network.ethertype, c.forget(network.at))?;
+    headers.vlan = vlan;
+    Ok(headers)
+}
+
+/// The header behind an Ethernet header and VLAN tags, and the outermost VLAN id.
+#[inline(always)]
+pub(crate) fn network_of<C: Cursor>(c: &C, layer: Layer) -> Result<(Layer, u16), Stop> {
+    let Layer { mut ethertype, mut at } = layer;
+    if ethertype == ETHERTYPE_ETHERNET {
+        let Some(next) = load_u16(c, at + ETHERNET_LEN - 2) else { return Err(Stop::Truncated) };
+        ethertype = next;
+        at += ETHERNET_LEN;
+    }
     let mut vlan = 0;
     let mut tags = 0;
     while is_vlan(ethertype) {
@@ -123,9 +203,18 @@ pub fn walk_ethernet<C: Cursor>(c: &C) -> Result<Headers, Stop> {
         at += VLAN_LEN;
         tags += 1;
     }
-    let mut headers = walk_network(c, ethertype, c.forget(at))?;
-    headers.vlan = vlan;
-    Ok(headers)
+    Ok((Layer { ethertype, at }, vlan))
+}
+
+#[inline(always)]
+pub(crate) fn is_shim(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8847 | 0x8848 | ETHERTYPE_PPPOE | ETHERTYPE_NSH | ETHERTYPE_VNTAG)
+}
+
+/// Whether an IP protocol carries frames or packets of others.
+#[inline(always)]
+pub(crate) fn is_tunnel(proto: u8) -> bool {
+    matches!(proto, PROTO_IPIP | PROTO_IPV6 | PROTO_GRE | PROTO_ETHERIP | PROTO_L2TP | PROTO_MPLS)
 }
 
 /// Walks from a network header at offset `at`, for links without an Ethernet header.
@@ -322,6 +411,7 @@ fn walk_transport<C: Cursor>(c: &C, mut h: Headers, extent: Extent) -> Result<He
     if matches!(h.fragment, Fragment::Later) {
         if h.proto != PROTO_UDP
             && h.proto != PROTO_TCP
+            && !is_tunnel(h.proto)
             && !(h.version == 6 && is_extension(h.proto))
         {
             return Err(Stop::OtherProto);
@@ -333,6 +423,11 @@ fn walk_transport<C: Cursor>(c: &C, mut h: Headers, extent: Extent) -> Result<He
     match h.proto {
         PROTO_UDP => walk_udp(c, h, extent),
         PROTO_TCP => walk_tcp(c, h, extent),
+        proto if is_tunnel(proto) => {
+            h.payload = h.l4;
+            h.payload_len = extent.end().saturating_sub(at) as u32;
+            Ok(h)
+        }
         _ => Err(Stop::OtherProto),
     }
 }

@@ -1,10 +1,14 @@
-//! Which frames are VoIP.
+//! Which frames are VoIP, and which may hold some.
 
 use ringtap_common::classify::{Class, classify};
 use ringtap_common::cursor::Cursor;
-use ringtap_common::maps::Endpoint;
+use ringtap_common::maps::{Endpoint, PortSets};
+use ringtap_common::tunnel::{self, Kind};
 use ringtap_common::verdict::{Fate, Verdict};
-use ringtap_common::walk::{Fragment, Headers, Ip, PROTO_UDP, walk_ethernet};
+use ringtap_common::walk::{
+    ETHERTYPE_IPV4, ETHERTYPE_IPV6, Fragment, Headers, Ip, Layer, PROTO_GRE, PROTO_IPIP,
+    PROTO_IPV6, PROTO_UDP, walk_layer,
+};
 
 use crate::bounds::Packet;
 use crate::maps;
@@ -17,19 +21,37 @@ pub(crate) struct Wanted {
     pub(crate) verdict: u32,
 }
 
-/// Walks and classifies a frame: `Ok` if user space wants it, else why not.
+/// What a look at one layer has come to.
+pub(crate) enum Step {
+    Wanted(Wanted),
+    Not(Verdict),
+    /// A tunnel's packet, and what is in it.
+    Enter(Layer),
+    /// A tunnel's packet that user space looks into.
+    Whole,
+}
+
+/// Walks and classifies a frame from one of its layers on.
 #[inline(always)]
-pub(crate) fn sift(packet: &Packet) -> Result<Wanted, Verdict> {
-    let headers = match walk_ethernet(packet) {
+pub(crate) fn sift(packet: &Packet, layer: Layer) -> Step {
+    let headers = match walk_layer(packet, layer) {
         Ok(headers) => headers,
-        Err(stop) => return Err(stop.into()),
+        Err(stop) => return Step::Not(stop.into()),
     };
     if !matches!(headers.fragment, Fragment::Whole) {
-        return Ok(wanted(packet, headers, Verdict::Fragment));
+        return wanted(packet, headers, Verdict::Fragment);
     }
-    let Some(ports) = maps::PORTS.get_ptr(0) else { return Err(Verdict::NotVoip) };
+    let Some(ports) = maps::PORTS.get_ptr(0) else { return Step::Not(Verdict::NotVoip) };
     // SAFETY: the map's only value; user space may replace it meanwhile, and any bits are valid.
     let ports = unsafe { &*ports };
+    if maps::tunnel_depth() > 0
+        && let Some(step) = tunnel(packet, &headers, ports)
+    {
+        return step;
+    }
+    if headers.is_tunnel() {
+        return Step::Not(Verdict::OtherProto);
+    }
     let class = classify(packet, &headers, ports);
     let verdict = if maps::is_learned_only() && !matches!(class, Class::Sip) {
         learned(&headers)
@@ -37,14 +59,38 @@ pub(crate) fn sift(packet: &Packet) -> Result<Wanted, Verdict> {
         Verdict::of(class, headers.proto)
     };
     match verdict.fate() {
-        Fate::Redirected => Ok(wanted(packet, headers, verdict)),
-        Fate::Dropped | Fate::Rest => Err(verdict),
+        Fate::Redirected => wanted(packet, headers, verdict),
+        Fate::Dropped | Fate::Rest => Step::Not(verdict),
     }
 }
 
+/// What to do with a packet, if it is a tunnel's.
 #[inline(always)]
-fn wanted(packet: &Packet, headers: Headers, verdict: Verdict) -> Wanted {
-    Wanted { headers, verdict: packet.forget(verdict.index() as usize) as u32 }
+fn tunnel(packet: &Packet, h: &Headers, ports: &PortSets) -> Option<Step> {
+    let at = packet.forget(usize::from(h.payload));
+    let inner = match h.proto {
+        PROTO_UDP => match tunnel::by_port(h, ports)? {
+            Kind::Vxlan => tunnel::vxlan(packet, at)?,
+            Kind::Geneve => tunnel::geneve(packet, at)?,
+            _ => return Some(Step::Whole),
+        },
+        PROTO_GRE => match tunnel::gre(packet, at) {
+            Some(inner) => inner,
+            None => return Some(Step::Whole),
+        },
+        PROTO_IPIP => return Some(Step::Enter(Layer { ethertype: ETHERTYPE_IPV4, at })),
+        PROTO_IPV6 => return Some(Step::Enter(Layer { ethertype: ETHERTYPE_IPV6, at })),
+        _ if h.is_tunnel() => return Some(Step::Whole),
+        _ => return None,
+    };
+    let Layer { ethertype, at } = inner.layer;
+    let ethertype = packet.forget(usize::from(ethertype)) as u16;
+    Some(Step::Enter(Layer { ethertype, at: packet.forget(at) }))
+}
+
+#[inline(always)]
+fn wanted(packet: &Packet, headers: Headers, verdict: Verdict) -> Step {
+    Step::Wanted(Wanted { headers, verdict: packet.forget(verdict.index() as usize) as u32 })
 }
 
 #[inline(always)]

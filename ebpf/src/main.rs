@@ -20,20 +20,50 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::warn;
 use bounds::Packet;
-use ringtap_common::maps::Mode;
+use filter::Step;
+use ringtap_common::maps::{Mode, Place};
 use ringtap_common::verdict::{Fate, Verdict};
+use ringtap_common::walk::Layer;
 
-/// One frame's whole way.
+/// One frame's whole way, but for what is in a tunnel.
 #[xdp(frags)]
 pub fn ringtap(ctx: XdpContext) -> u32 {
     let packet = Packet::new(&ctx);
-    let (verdict, fate) = match filter::sift(&packet) {
-        Err(verdict) => (verdict.index(), verdict.fate()),
-        Ok(wanted) => {
+    let step = filter::sift(&packet, Layer::ethernet(0));
+    finish(&ctx, &packet, step, 0)
+}
+
+/// The way on inside of a tunnel: a program of its own, so that the verifier follows one layer at
+/// a time, however many there are.
+#[xdp(frags)]
+pub fn ringtap_inner(ctx: XdpContext) -> u32 {
+    let packet = Packet::new(&ctx);
+    let Some(Place { at, ethertype, depth }) = maps::place() else { return XDP_DROP };
+    let step = match filter::sift(&packet, Layer { ethertype, at: at as usize }) {
+        // What cannot be read may be no tunnel at all: user space reads it once more.
+        Step::Not(Verdict::NotIp | Verdict::Truncated | Verdict::TooDeep | Verdict::Tunnel)
+        | Step::Not(Verdict::BadIp | Verdict::BadUdp | Verdict::BadTcp) => Step::Whole,
+        step => step,
+    };
+    finish(&ctx, &packet, step, depth)
+}
+
+/// Does what a look at the frame has come to.
+#[inline(always)]
+fn finish(ctx: &XdpContext, packet: &Packet, step: Step, depth: u16) -> u32 {
+    let (verdict, fate) = match step {
+        Step::Not(Verdict::Tunnel) | Step::Whole => whole(ctx),
+        Step::Not(verdict) => (verdict.index(), verdict.fate()),
+        Step::Enter(layer) if depth < maps::tunnel_depth() => {
+            steer::go_on(ctx, layer, depth);
+            whole(ctx)
+        }
+        Step::Enter(_) => (Verdict::TooDeep.index(), Verdict::TooDeep.fate()),
+        Step::Wanted(wanted) => {
             let now_ns = maps::clock_ns();
-            if dedup::is_duplicate(&packet.afresh(&ctx), &wanted.headers, now_ns) {
+            if dedup::is_duplicate(&packet.afresh(ctx), &wanted.headers, now_ns) {
                 (Verdict::Duplicate.index(), Verdict::Duplicate.fate())
-            } else if steer::redirect(&ctx, now_ns) {
+            } else if steer::redirect(ctx, now_ns) {
                 (wanted.verdict, Fate::Redirected)
             } else {
                 (Verdict::NoSocket.index(), Verdict::NoSocket.fate())
@@ -41,7 +71,7 @@ pub fn ringtap(ctx: XdpContext) -> u32 {
         }
     };
     if maps::count(verdict) == 1 {
-        tell_first(&ctx, verdict);
+        tell_first(ctx, verdict);
     }
     match fate {
         Fate::Redirected => XDP_REDIRECT,
@@ -49,6 +79,17 @@ pub fn ringtap(ctx: XdpContext) -> u32 {
         Fate::Rest if maps::mode() == Mode::Span as u8 => XDP_DROP,
         Fate::Rest => XDP_PASS,
     }
+}
+
+/// A tunnel's packet that is handed over as it is: copies are told where it is opened.
+#[inline(always)]
+fn whole(ctx: &XdpContext) -> (u32, Fate) {
+    let verdict = if steer::redirect(ctx, maps::clock_ns()) {
+        Verdict::Tunnel
+    } else {
+        Verdict::NoSocket
+    };
+    (verdict.index(), verdict.fate())
 }
 
 /// What somebody should hear about, once for each processor; the counter tells the rest.

@@ -3,10 +3,10 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, XskMap};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, ProgramArray, XskMap};
 use ringtap_common::fingerprint::Seed;
 use ringtap_common::maps::{
-    Claim, DEDUP_SLOTS, Endpoint, LEARNED_MAX, MediaFilter, PortSets, SOCKETS_MAX, Settings,
+    Claim, DEDUP_SLOTS, Endpoint, LEARNED_MAX, MediaFilter, Place, PortSets, SOCKETS_MAX, Settings,
 };
 use ringtap_common::verdict::COUNT;
 
@@ -24,6 +24,12 @@ pub(crate) static VERDICTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COU
 
 #[map]
 pub(crate) static SOCKETS: XskMap = XskMap::with_max_entries(SOCKETS_MAX, 0);
+
+#[map]
+pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+#[map]
+static PLACE: PerCpuArray<Place> = PerCpuArray::with_max_entries(1, 0);
 
 /// Overwritten by the loader, read-only from then on: the verifier takes the fields for constants
 /// and removes what they switch off.
@@ -77,6 +83,29 @@ pub(crate) fn clock_ns() -> u64 {
     }
     // SAFETY: the helper takes no argument and reads a clock.
     unsafe { bpf_ktime_get_ns() }
+}
+
+#[inline(always)]
+pub(crate) fn tunnel_depth() -> u16 {
+    u16::from(setting!(tunnel_depth))
+}
+
+/// Where the program before has left off.
+#[inline(always)]
+pub(crate) fn place() -> Option<Place> {
+    let place = PLACE.get_ptr(0)?;
+    // SAFETY: the slot belongs to this processor, and nothing else runs on it between the two
+    // programs of one frame.
+    Some(unsafe { *place })
+}
+
+/// Where the next program goes on.
+#[inline(always)]
+pub(crate) fn set_place(new: Place) -> bool {
+    let Some(place) = PLACE.get_ptr_mut(0) else { return false };
+    // SAFETY: as above.
+    unsafe { *place = new };
+    true
 }
 
 /// Counts a frame under the verdict with this index; gives this processor's new count, or 0 if

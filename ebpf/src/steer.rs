@@ -1,11 +1,22 @@
-//! To the socket of the frame's queue, with the time of arrival in front.
+//! To the socket of the frame's queue, with the time of arrival in front; or to the next program.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_xdp_adjust_meta;
 use aya_ebpf::programs::XdpContext;
-use ringtap_common::maps::{STAMP_LEN, stamp};
+use ringtap_common::maps::{Place, STAMP_LEN, stamp};
+use ringtap_common::walk::Layer;
 
 use crate::maps;
+
+/// Goes on inside of a tunnel. Comes back only if there is no program for it.
+#[inline(always)]
+pub(crate) fn go_on(ctx: &XdpContext, layer: Layer, depth: u16) {
+    let Layer { ethertype, at } = layer;
+    if maps::set_place(Place { at: at as u32, ethertype, depth: depth + 1 }) {
+        // SAFETY: nothing of this program lives on: it holds no value that must be dropped.
+        unsafe { maps::PROGRAMS.tail_call(ctx, 0) };
+    }
+}
 
 /// Redirects a frame; false if its queue has no socket.
 #[inline(always)]

@@ -170,7 +170,7 @@ fn assert_sound(h: &Headers, frame: &[u8]) {
     assert_eq!(h.fragment == Fragment::Later, h.fragment_offset != 0);
     assert!(h.vlan < 4096);
     if h.fragment != Fragment::Later {
-        assert!(h.proto == PROTO_UDP || h.proto == PROTO_TCP);
+        assert!(h.proto == PROTO_UDP || h.proto == PROTO_TCP || is_tunnel(h.proto));
     }
 }
 

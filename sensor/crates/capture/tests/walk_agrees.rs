@@ -9,9 +9,12 @@ use kernel::{Bench, at, rtp};
 use ringtap_common::classify::classify;
 use ringtap_common::fingerprint::{Slot, fingerprint};
 use ringtap_common::maps::PortSets;
+use ringtap_common::peel::DEPTH;
+use ringtap_common::tunnel;
 use ringtap_common::verdict::Verdict;
-use ringtap_common::walk::{Fragment, Headers, walk_ethernet};
+use ringtap_common::walk::{Fragment, Headers, Layer, Stop, walk_layer};
 use ringtap_testkit::packet::Packet;
+use ringtap_testkit::packet::tunnel::Wrap;
 use ringtap_testkit::rng::Rng;
 
 /// Damaged frames made from each sound one.
@@ -19,13 +22,30 @@ const MUTATIONS: usize = 400;
 /// The kernel runs no shorter frame.
 const FRAME_MIN: usize = 14;
 
-/// What user space says about a frame, without the table of copies.
+/// What user space says about a frame, without the table of copies: layer by layer, as the kernel
+/// program goes.
 fn judge(frame: &[u8], ports: &PortSets) -> (Verdict, Option<Headers>) {
-    match walk_ethernet(&frame) {
-        Err(stop) => (stop.into(), None),
-        Ok(h) if h.fragment != Fragment::Whole => (Verdict::Fragment, Some(h)),
-        Ok(h) => (Verdict::of(classify(&frame, &h, ports), h.proto), Some(h)),
+    let mut layer = Layer::ethernet(0);
+    for depth in 0..=DEPTH {
+        let h = match walk_layer(&frame, layer) {
+            Err(Stop::OtherProto) => return (Verdict::OtherProto, None),
+            Err(stop) if depth == 0 => return (stop.into(), None),
+            Err(_) => return (Verdict::Tunnel, None),
+            Ok(h) => h,
+        };
+        if h.fragment != Fragment::Whole {
+            return (Verdict::Fragment, Some(h));
+        }
+        let unopened = h.is_tunnel() || tunnel::by_port(&h, ports).is_some_and(|k| !k.is_cheap());
+        match tunnel::enter(&frame, &h, ports) {
+            Some(inner) if inner.kind.is_cheap() => layer = inner.layer,
+            None if !unopened => {
+                return (Verdict::of(classify(&frame, &h, ports), h.proto), Some(h));
+            }
+            _ => return (Verdict::Tunnel, None),
+        }
     }
+    (Verdict::TooDeep, None)
 }
 
 fn sound_frames() -> Vec<Vec<u8>> {
@@ -53,6 +73,9 @@ fn sound_frames() -> Vec<Vec<u8>> {
         Packet::ip(a.ip(), b.ip(), 1, &[8; 60]).build(),
         Packet::ip(a6.ip(), b6.ip(), 58, &[8; 60]).build(),
     ];
+    let plain = frames.clone();
+    frames.extend(Wrap::ALL.iter().map(|wrap| wrap.wrap(&plain[0])));
+    frames.extend([Wrap::Vxlan, Wrap::GreAll].map(|wrap| wrap.wrap(&Wrap::Geneve.wrap(&plain[8]))));
     frames.extend(Packet::udp(a, b, &long).ip_id(9).fragments(1500));
     frames.extend(Packet::udp(a6, b6, &long).ip_id(9).fragments(1500));
     frames

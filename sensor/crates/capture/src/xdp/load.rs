@@ -13,7 +13,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::os::fd::AsRawFd;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, XskMap};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, ProgramArray, XskMap};
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
@@ -166,7 +166,11 @@ impl Program {
             .map_max_entries(maps::SOCKETS, options.queues_max.max(1))
             .load(OBJECT)
             .map_err(from_load)?;
-        xdp_mut(&mut ebpf)?.load().map_err(|e| from_program(e, "loading the kernel program"))?;
+        for name in [maps::INNER_PROGRAM, maps::PROGRAM] {
+            let program = xdp_mut(&mut ebpf, name)?;
+            program.load().map_err(|e| from_program(e, "loading the kernel program"))?;
+        }
+        go_inside(&mut ebpf)?;
         let log = if options.log {
             Some(EbpfLogger::init(&mut ebpf).map_err(|e| LoadError::Log(Box::new(e)))?)
         } else {
@@ -196,7 +200,7 @@ impl Program {
             AttachMode::Native => XdpMode::Driver,
             AttachMode::Generic => XdpMode::Skb,
         };
-        match xdp_mut(&mut self.ebpf)?.attach(interface, flag) {
+        match xdp_mut(&mut self.ebpf, maps::PROGRAM)?.attach(interface, flag) {
             Ok(_) => Ok(()),
             Err(ProgramError::UnknownInterface { name }) => Err(LoadError::NoInterface(name)),
             Err(error) => Err(match os_error(&error) {
@@ -304,7 +308,19 @@ impl Program {
     /// # Errors
     /// [`LoadError::Program`].
     pub fn size(&self) -> Result<Size, LoadError> {
-        let info = xdp(&self.ebpf)?.info().map_err(|e| LoadError::Program(Box::new(e)))?;
+        self.size_of(maps::PROGRAM)
+    }
+
+    /// How large the program is that goes on inside of tunnels.
+    ///
+    /// # Errors
+    /// [`LoadError::Program`].
+    pub fn inner_size(&self) -> Result<Size, LoadError> {
+        self.size_of(maps::INNER_PROGRAM)
+    }
+
+    fn size_of(&self, name: &str) -> Result<Size, LoadError> {
+        let info = xdp(&self.ebpf, name)?.info().map_err(|e| LoadError::Program(Box::new(e)))?;
         Ok(Size {
             instructions: info.size_translated().unwrap_or(0) / 8,
             verified: info.verified_instruction_count().unwrap_or(0),
@@ -339,16 +355,27 @@ unsafe impl aya::Pod for Plain<PortSets> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<Endpoint> {}
 
-fn xdp(ebpf: &Ebpf) -> Result<&Xdp, LoadError> {
-    let program = ebpf.program(maps::PROGRAM);
+/// Lets the program find the one that goes on inside of tunnels. The map must stay: the kernel
+/// empties it when nobody holds it.
+fn go_inside(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    let failed = |e| LoadError::Program(Box::new(e));
+    let inner = xdp(ebpf, maps::INNER_PROGRAM)?.fd().map_err(failed)?;
+    let inner = inner.try_clone().map_err(|e| failed(e.into()))?;
+    let mut programs =
+        ProgramArray::try_from(map_mut(ebpf, maps::PROGRAMS)?).map_err(in_map(maps::PROGRAMS))?;
+    programs.set(0, &inner, 0).map_err(in_map(maps::PROGRAMS))
+}
+
+fn xdp<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Xdp, LoadError> {
+    let program = ebpf.program(name);
     program
         .ok_or(ProgramError::NotLoaded)
         .and_then(TryInto::try_into)
         .map_err(|e| LoadError::Program(Box::new(e)))
 }
 
-fn xdp_mut(ebpf: &mut Ebpf) -> Result<&mut Xdp, LoadError> {
-    let program = ebpf.program_mut(maps::PROGRAM);
+fn xdp_mut<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, LoadError> {
+    let program = ebpf.program_mut(name);
     program
         .ok_or(ProgramError::NotLoaded)
         .and_then(TryInto::try_into)

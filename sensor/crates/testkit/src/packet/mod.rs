@@ -6,6 +6,7 @@
 
 pub mod checksum;
 pub mod rtp;
+pub mod tunnel;
 
 mod fragment;
 mod write;

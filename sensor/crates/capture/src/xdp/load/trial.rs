@@ -45,8 +45,9 @@ impl Program {
         options.data_in = Some(frame);
         options.data_out = Some(&mut out);
         options.repeat = repeat;
-        let run =
-            xdp(&self.ebpf)?.test_run(options).map_err(|e| LoadError::Program(Box::new(e)))?;
+        let run = xdp(&self.ebpf, maps::PROGRAM)?
+            .test_run(options)
+            .map_err(|e| LoadError::Program(Box::new(e)))?;
         out.truncate(run.data_size_out as usize);
         Ok(Outcome { action: run.return_value, duration: run.duration, frame: out })
     }
