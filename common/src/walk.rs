@@ -115,6 +115,15 @@ impl Headers {
     pub fn is_tunnel(&self) -> bool {
         is_tunnel(self.proto) && matches!(self.fragment, Fragment::Whole)
     }
+
+    /// The same headers for a frame of which the first `bytes` are taken away. They must stand
+    /// before all headers.
+    #[must_use]
+    pub fn without(self, bytes: usize) -> Self {
+        let earlier = |at: u16| at.saturating_sub(bytes as u16);
+        let (l3, l4, payload) = (earlier(self.l3), earlier(self.l4), earlier(self.payload));
+        Self { l3, l4, payload, ..self }
+    }
 }
 
 /// Why the walk stopped before it reached a transport payload.

@@ -5,6 +5,7 @@
 
 pub mod live;
 pub mod options;
+mod placing;
 pub mod reader;
 pub mod replay;
 
@@ -18,12 +19,13 @@ use ringtap_call::Calls;
 use ringtap_cdr::{IdSource, Store};
 use ringtap_common::classify::Ports;
 use ringtap_common::maps::PortSets;
+use ringtap_common::tunnel::Kind as TunnelKind;
 use ringtap_spool::{Gatherer, SpoolHandle};
 
 use crate::config::Config;
 use crate::ledger::{Event, Published, Tally};
 use crate::live::Desk;
-use crate::worker::decode::Decoder;
+use crate::worker::decode::{Copies, Decoder, Opening};
 use crate::worker::exchange::{Exchange, Progress, RING_MAX};
 use crate::worker::record::Recorder;
 use crate::worker::shard::Shard;
@@ -54,6 +56,16 @@ impl Ports for SharedPorts {
     fn media(&self, port: u16) -> bool {
         self.0.media.contains(port)
     }
+
+    #[inline]
+    fn tunnel(&self, port: u16) -> Option<TunnelKind> {
+        self.0.tunnel(port)
+    }
+}
+
+/// How far frames are opened.
+pub fn opening(config: &Config) -> Opening<SharedPorts> {
+    Opening { ports: SharedPorts(Arc::new(options::ports(config))), depth: 4 }
 }
 
 /// What every plant has, whatever its source.
@@ -89,14 +101,15 @@ impl Stations {
     /// Builds `count` workers with all they need.
     pub fn build(config: &Config, count: usize, kind: Kind) -> anyhow::Result<Self> {
         let files = kind == Kind::Files;
-        let ports = SharedPorts(Arc::new(options::ports(config)));
+        let opening = opening(config);
         let progress = Arc::new(Progress::new(count));
         let (made, records): (Sender<Made>, Receiver<Made>) = bounded(RECORDS_MAX);
         let (spool, gatherers) = open_spool(config, count, files)?;
         let seed = if files { 0 } else { random()? };
-        let window_ns = match kind {
-            Kind::Live { dedup: false } => None,
-            _ => options::dedup_window_ns(config),
+        let window_ns = options::dedup_window_ns(config).unwrap_or(0);
+        let copies = match kind {
+            Kind::Live { dedup: false } => Copies::ToldBefore,
+            _ => Copies::Told,
         };
         let mut workers = Vec::with_capacity(count);
         let mut published = Vec::with_capacity(count);
@@ -118,7 +131,7 @@ impl Stations {
             let spooling = gatherer.map(|g| Spooling::new(g, options::saving(config), seed));
             published.push(Arc::clone(&shared));
             workers.push(Worker::new(Parts {
-                decoder: Decoder::new(ports.clone(), window_ns, random()?),
+                decoder: Decoder::new(opening.clone(), copies, window_ns, random()?),
                 streams: Streams::new(options::streams(config, count, seed)),
                 shard: Shard::new(calls, recorder, seed),
                 spool: spooling,

@@ -206,18 +206,19 @@ impl<P: Ports> Worker<P> {
     #[cold]
     fn piece(&mut self, decoded: &Decoded<'_>) -> Disposition {
         let Some(mut fragments) = self.fragments.take() else { return Disposition::FragmentLost };
-        let Decoded { frame, headers, .. } = decoded;
-        let became = match fragments.push(headers, frame.bytes, (), frame.clock) {
+        let (frame, headers) = decoded.bare();
+        let became = match fragments.push(&headers, frame.bytes, (), frame.clock) {
             Outcome::Held => Disposition::Fragment,
             Outcome::Duplicate => Disposition::Duplicate,
             Outcome::Rejected(_) => Disposition::FragmentLost,
             Outcome::Whole(whole) => {
                 let wire_len = u32::try_from(whole.frame.len()).unwrap_or(u32::MAX);
-                let whole = Frame { bytes: whole.frame, wire_len, ..*frame };
+                let whole = Frame { bytes: whole.frame, wire_len, ..frame };
                 // Frames are counted, not datagrams: what became of the whole is not counted.
                 if let Ok(mut seen) = self.look(whole)
                     && !seen.decoded.is_piece()
                 {
+                    seen.decoded.tunnel = decoded.tunnel.or(seen.decoded.tunnel);
                     self.fetch(std::slice::from_mut(&mut seen));
                     self.take(&seen);
                     self.tally.note(Event::Reassembled);

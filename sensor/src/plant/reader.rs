@@ -15,8 +15,10 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use ringtap_capture::Frame;
 use ringtap_capture::pcap_file::{Block, FileError, Reader};
 
+use super::SharedPorts;
+use super::placing::Placing;
 use crate::worker::LAG_TICKS;
-use crate::worker::decode::flow_hash;
+use crate::worker::decode::Opening;
 use crate::worker::exchange::Progress;
 
 /// Packet time that one tick spans at most.
@@ -73,6 +75,7 @@ pub struct Outcome {
 pub struct Reading {
     files: Vec<PathBuf>,
     workers: usize,
+    placing: Placing<SharedPorts>,
     free: Receiver<Load>,
     progress: Arc<Progress>,
     out: Vec<Sender<Arc<Load>>>,
@@ -94,6 +97,7 @@ impl Reading {
     /// A reading of `files`: takes empty loads from `free`, sends filled ones to every `out`.
     pub fn new(
         files: Vec<PathBuf>,
+        opening: Opening<SharedPorts>,
         free: Receiver<Load>,
         progress: Arc<Progress>,
         out: Vec<Sender<Arc<Load>>>,
@@ -102,6 +106,7 @@ impl Reading {
         Self {
             files,
             workers: out.len(),
+            placing: Placing::new(opening),
             free,
             progress,
             out,
@@ -207,9 +212,9 @@ impl Reading {
         }
     }
 
-    fn share(&self, load: &mut Load, index: u32, frame: &Frame<'_>) {
+    fn share(&mut self, load: &mut Load, index: u32, frame: &Frame<'_>) {
         if self.workers > 1 {
-            let worker = flow_hash(frame) % self.workers as u64;
+            let worker = self.placing.of(frame) % self.workers as u64;
             if let Some(share) = load.shares.get_mut(worker as usize) {
                 share.push(index);
             }

@@ -12,7 +12,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use ringtap_cdr::Store;
 
 use super::reader::{LOADS_MAX, Load, Outcome, Passed, Reading};
-use super::{Kind, SharedPorts, Stations, start_writer, total};
+use super::{Kind, SharedPorts, Stations, opening, start_writer, total};
 use crate::config::Config;
 use crate::ledger::Tally;
 use crate::worker::Worker;
@@ -51,7 +51,14 @@ pub fn replay(
     let (threads, out) = start_workers(workers, &free, &progress)?;
     drop(free);
     let passed = Arc::new(Passed::default());
-    let reading = Reading::new(files, empty, Arc::clone(&progress), out, Arc::clone(&passed));
+    let reading = Reading::new(
+        files,
+        opening(config),
+        empty,
+        Arc::clone(&progress),
+        out,
+        Arc::clone(&passed),
+    );
     let reader = std::thread::Builder::new()
         .name("reader".into())
         .spawn(move || reading.run())

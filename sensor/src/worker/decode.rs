@@ -6,7 +6,9 @@
 use ringtap_capture::{Frame, Link};
 use ringtap_common::classify::{Class, Ports, classify};
 use ringtap_common::fingerprint::{Fingerprint, Seed, Table, fingerprint};
-use ringtap_common::walk::{Fragment, Headers, Stop};
+use ringtap_common::peel::{Peeled, Tunnel, peel};
+use ringtap_common::tunnel;
+use ringtap_common::walk::{ETHERTYPE_ETHERNET, Fragment, Headers, Ip, Layer, Stop};
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::link::{self, LinkKind};
 
@@ -25,12 +27,31 @@ pub struct Decoded<'a> {
     pub headers: Headers,
     /// What it carries.
     pub class: Class,
+    /// The tunnel that it came through.
+    pub tunnel: Option<Tunnel>,
+    /// Its own outermost header.
+    layer: Layer,
 }
 
 impl<'a> Decoded<'a> {
     /// Whether it is a piece of a fragmented datagram.
     pub fn is_piece(&self) -> bool {
         self.headers.fragment != Fragment::Whole
+    }
+
+    /// The packet without the tunnels around it, and its headers.
+    pub fn bare(&self) -> (Frame<'a>, Headers) {
+        let (frame, headers) = (self.frame, self.headers);
+        if self.tunnel.is_none() {
+            return (frame, headers);
+        }
+        let (at, link) = match self.layer.ethertype {
+            ETHERTYPE_ETHERNET => (self.layer.at, Link::Ethernet),
+            _ => (usize::from(headers.l3), Link::RawIp),
+        };
+        let bytes = frame.bytes.get(at..).unwrap_or_default();
+        let wire_len = frame.wire_len.saturating_sub(at as u32);
+        (Frame { bytes, wire_len, link, ..frame }, headers.without(at))
     }
 
     /// The UDP or TCP payload.
@@ -46,10 +67,78 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// Which ports mean what, and the memory for duplicates.
+/// How far frames are opened: which ports are tunnels', and how many stand in each other.
+#[derive(Clone, Debug)]
+pub struct Opening<P> {
+    /// Which ports mean what.
+    pub ports: P,
+    /// Tunnels in tunnels at most.
+    pub depth: u8,
+}
+
+impl<P: Ports> Opening<P> {
+    /// A frame's innermost packet.
+    #[inline]
+    pub fn innermost(&self, frame: &Frame<'_>) -> Result<Peeled, Stop> {
+        link::innermost(link_kind(frame.link), frame.bytes, &self.ports, self.depth)
+    }
+
+    /// The hosts between which a frame's innermost packet goes, the same both ways: what they
+    /// send each other must come to one worker. Ports do not count, since pieces have none.
+    ///
+    /// Of a tunnel's packet in pieces the first one tells; the second value names that packet.
+    pub fn hosts(&self, frame: &Frame<'_>) -> Option<(u64, Option<Pieces>)> {
+        let outer = self.innermost(frame).ok()?.headers;
+        let pieces = (outer.fragment != Fragment::Whole).then_some(Pieces {
+            src: outer.src,
+            dst: outer.dst,
+            id: outer.ip_id,
+            first: outer.fragment == Fragment::First,
+        });
+        let whole = Headers { fragment: Fragment::Whole, ..outer };
+        let inner = pieces
+            .filter(|pieces| pieces.first && self.depth > 0)
+            .and_then(|_| tunnel::enter(&frame.bytes, &whole, &self.ports))
+            .and_then(|inner| peel(&frame.bytes, inner.layer, &self.ports, self.depth).ok());
+        let headers = inner.map_or(outer, |inner| inner.headers);
+        let hosts = FlowKey { sport: 0, dport: 0, ..FlowKey::from_headers(&headers) };
+        Some((hosts.symmetric_hash(SHARD_SEED), pieces))
+    }
+}
+
+/// The packet that a piece belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// Source address.
+    pub src: Ip,
+    /// Destination address.
+    pub dst: Ip,
+    /// Its number.
+    pub id: u32,
+    /// This is its first piece.
+    pub first: bool,
+}
+
+/// How frames are opened, and the memory for duplicates.
 pub struct Decoder<P> {
-    ports: P,
-    duplicates: Option<(Table<Box<[u64]>>, Seed)>,
+    opening: Opening<P>,
+    duplicates: Option<Duplicates>,
+}
+
+/// Who tells copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// We do, of all frames.
+    Told,
+    /// The kernel does; we do once there are tunnels that it does not open.
+    ToldBefore,
+}
+
+struct Duplicates {
+    table: Table<Box<[u64]>>,
+    seed: Seed,
+    /// All frames are compared.
+    all: bool,
 }
 
 impl<P> std::fmt::Debug for Decoder<P> {
@@ -59,39 +148,44 @@ impl<P> std::fmt::Debug for Decoder<P> {
 }
 
 impl<P: Ports> Decoder<P> {
-    /// `window_ns`: how long copies are recognised; `None`: the kernel has done it already, or
-    /// nobody shall. `random` keys the fingerprints.
-    pub fn new(ports: P, window_ns: Option<u64>, random: u64) -> Self {
-        let duplicates = window_ns.filter(|ns| *ns > 0).and_then(|window_ns| {
-            let slots = vec![0u64; DEDUP_SLOTS].into_boxed_slice();
-            Some((Table::new(slots, window_ns)?, Seed::new(random)))
+    /// `window_ns`: how long copies are recognised; 0: they are not. `random` keys the
+    /// fingerprints.
+    pub fn new(opening: Opening<P>, copies: Copies, window_ns: u64, random: u64) -> Self {
+        let duplicates = (window_ns > 0).then(|| vec![0u64; DEDUP_SLOTS].into_boxed_slice());
+        let duplicates = duplicates.and_then(|slots| {
+            let all = copies == Copies::Told;
+            Some(Duplicates { table: Table::new(slots, window_ns)?, seed: Seed::new(random), all })
         });
-        Self { ports, duplicates }
+        Self { opening, duplicates }
     }
 
     /// Walks a frame and tells what it carries. A piece of a datagram carries nothing yet.
     #[inline]
-    pub fn walk<'a>(&self, frame: Frame<'a>) -> Result<Decoded<'a>, Stop> {
-        let headers = link::headers(link_kind(frame.link), frame.bytes)?;
+    pub fn walk<'a>(&mut self, frame: Frame<'a>) -> Result<Decoded<'a>, Stop> {
+        let Peeled { headers, tunnel, layer, unopened } = self.opening.innermost(&frame)?;
         let class = match headers.fragment {
-            Fragment::Whole => classify(&frame.bytes, &headers, &self.ports),
+            Fragment::Whole => classify(&frame.bytes, &headers, &self.opening.ports),
             Fragment::First | Fragment::Later => Class::Other,
         };
-        Ok(Decoded { frame, headers, class })
+        if let Some(duplicates) = self.duplicates.as_mut().filter(|_| unopened) {
+            // From now on a copy may come by either way.
+            duplicates.all = true;
+        }
+        Ok(Decoded { frame, headers, class, tunnel, layer })
     }
 
     /// By what a copy of this frame is known; `None`: nobody asks, or it has no copies.
     #[inline]
     pub fn fingerprint(&self, decoded: &Decoded<'_>) -> Option<Fingerprint> {
-        let (_, seed) = self.duplicates.as_ref()?;
-        fingerprint(&decoded.frame.bytes, &decoded.headers, seed)
+        let duplicates = self.duplicates.as_ref().filter(|duplicates| duplicates.all)?;
+        fingerprint(&decoded.frame.bytes, &decoded.headers, &duplicates.seed)
     }
 
     /// Whether a copy of this frame was seen within the window; remembers it if not.
     #[inline]
     pub fn is_duplicate(&mut self, print: Option<&Fingerprint>, clock_ns: u64) -> bool {
-        let Some(((table, _), print)) = self.duplicates.as_mut().zip(print) else { return false };
-        table.is_duplicate(print, clock_ns)
+        let Some((duplicates, print)) = self.duplicates.as_mut().zip(print) else { return false };
+        duplicates.table.is_duplicate(print, clock_ns)
     }
 }
 
@@ -104,15 +198,4 @@ pub fn link_kind(link: Link) -> LinkKind {
         Link::Sll2 => LinkKind::Sll2,
         Link::Null => LinkKind::Null,
     }
-}
-
-/// The same number for all that two hosts send each other.
-///
-/// Ports do not count: pieces of a datagram have none, and the fragmented and the whole packets
-/// of one stream, and the RTCP beside it, must come to one worker for the records to be the same
-/// for any number of them.
-pub fn flow_hash(frame: &Frame<'_>) -> u64 {
-    let Ok(headers) = link::headers(link_kind(frame.link), frame.bytes) else { return 0 };
-    let hosts = FlowKey { sport: 0, dport: 0, ..FlowKey::from_headers(&headers) };
-    hosts.symmetric_hash(SHARD_SEED)
 }

@@ -26,8 +26,8 @@ use super::{Pace, Parts, Worker};
 use crate::config::Config;
 use crate::ledger::{Disposition, Event, Published};
 use crate::plant::reader::Tick;
-use crate::plant::{SharedPorts, options};
-use crate::worker::decode::Decoder;
+use crate::plant::{SharedPorts, opening, options};
+use crate::worker::decode::{Copies, Decoder};
 use crate::writer::Made;
 
 const MS: u64 = 1_000_000;
@@ -49,10 +49,9 @@ impl Bench {
         let patient = matches!(pace(), Pace::Files { .. });
         let (made, records) = unbounded();
         let progress = Arc::new(Progress::new(count));
-        let ports = SharedPorts(Arc::new(options::ports(&config)));
         let worker = |exchange| {
             Worker::new(Parts {
-                decoder: Decoder::new(ports.clone(), None, 1),
+                decoder: Decoder::new(opening(&config), Copies::Told, 0, 1),
                 streams: Streams::new(options::streams(&config, count, 0)),
                 shard: Shard::new(
                     ringtap_call::Calls::new(options::calls(&config))

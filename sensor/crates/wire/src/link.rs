@@ -1,9 +1,11 @@
 //! From a captured frame's link type to its walked headers.
 //!
-//! Finds the network layer behind each link header; the walk from there on is the shared one.
-//! Tunnels inside IP are not peeled here.
+//! Finds the network layer behind each link header; the walk from there on, through tunnels too,
+//! is the shared one.
 
-use ringtap_common::walk::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Headers, Stop};
+use ringtap_common::classify::Ports;
+use ringtap_common::peel::{Peeled, peel};
+use ringtap_common::walk::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Headers, Layer, Stop};
 
 use crate::read;
 
@@ -28,16 +30,36 @@ const SLL2_PROTOCOL: usize = 0;
 const SLL2_LEN: usize = 20;
 const NULL_LEN: usize = 4;
 
-/// Walks a frame to its UDP or TCP payload. Offsets count from the start of the frame.
+/// Walks a frame to its UDP or TCP payload, tunnels unopened. Offsets count from the start of the
+/// frame.
 ///
 /// # Errors
 /// The reason why the walk ended before.
 pub fn headers(kind: LinkKind, frame: &[u8]) -> Result<Headers, Stop> {
+    walk::walk_layer(&frame, layer(kind, frame)?)
+}
+
+/// Walks a frame to the UDP or TCP payload inside of all its tunnels, `depth_max` at most.
+///
+/// # Errors
+/// The reason why the walk ended before.
+#[inline]
+pub fn innermost<P: Ports>(
+    kind: LinkKind,
+    frame: &[u8],
+    ports: &P,
+    depth_max: u8,
+) -> Result<Peeled, Stop> {
+    peel(&frame, layer(kind, frame)?, ports, depth_max)
+}
+
+/// The header to walk from.
+#[inline]
+fn layer(kind: LinkKind, frame: &[u8]) -> Result<Layer, Stop> {
     if kind == LinkKind::Ethernet {
-        return walk::walk_ethernet(&frame);
+        return Ok(Layer::ethernet(0));
     }
-    let (ethertype, at) = network(kind, frame)?;
-    walk::walk_network(&frame, ethertype, at)
+    network(kind, frame).map(|(ethertype, at)| Layer { ethertype, at })
 }
 
 /// The EtherType of the network layer and where it begins.
