@@ -65,7 +65,7 @@ impl Ports for SharedPorts {
 
 /// How far frames are opened.
 pub fn opening(config: &Config) -> Opening<SharedPorts> {
-    Opening { ports: SharedPorts(Arc::new(options::ports(config))), depth: 4 }
+    Opening { ports: SharedPorts(Arc::new(options::ports(config))), depth: config.tunnel_depth }
 }
 
 /// What every plant has, whatever its source.

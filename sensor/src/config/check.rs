@@ -72,6 +72,10 @@ fn doubts(config: &Config) -> impl Iterator<Item = &'static str> {
             config.allow_own_address && config.mode == Mode::Span,
             "allow_own_address: if the host is reached by this interface, it will be cut off",
         ),
+        (
+            config.tunnel_ports.contested().is_some(),
+            "two udp_port_… keys name the same port: the kind that is named later has it",
+        ),
         (wide, "sipport covers more than 10,000 ports: RTP on them will be taken for SIP"),
     ]
     .into_iter()

@@ -3,6 +3,7 @@
 //! The same way for a line of the file and for an option of the command line. It reads no files.
 
 use ringtap_call::CUSTOM_HEADERS_MAX;
+use ringtap_common::tunnel::Kind;
 
 use super::side_tables::{save_sdp, sip_history};
 use super::value::{self, list, number, path, ports, yes_no};
@@ -83,6 +84,7 @@ const SECONDS: &str = "seconds (1 to 4000000)";
 const COUNT: &str = "a number (1 to 4000000)";
 const LEVEL: &str = "a level of zstd (-7 to 22)";
 const PORTS: &str = "ports and ranges (5060,5070-5080)";
+const TUNNEL_PORTS: &str = "ports and ranges (4789,4790), or no";
 const HEADERS: &str = "names of SIP headers (at most 8)";
 const HEADERS_MAX: usize = 8;
 const CUSTOM_HEADERS: &str = "names of SIP headers (at most 16)";
@@ -221,6 +223,13 @@ macro_rules! set {
     };
 }
 
+/// Puts ports into those of a kind of tunnel.
+macro_rules! tunnel {
+    ($kind:ident) => {
+        |c, text| c.tunnel_ports.add(Kind::$kind, text)
+    };
+}
+
 /// All keys, in the order of the sample configuration.
 pub(super) static KEYS: &[Key] = keys! {
     "interface" "names of interfaces (eth1,eth2)" => interfaces, |c| c.interface.clear();
@@ -240,6 +249,14 @@ pub(super) static KEYS: &[Key] = keys! {
         c.media_ports.extend(ports(text)?);
         Some(())
     }, |c| c.media_ports.clear();
+    "udp_port_vxlan" TUNNEL_PORTS => tunnel!(Vxlan), |c| c.tunnel_ports.clear(Kind::Vxlan);
+    "udp_port_geneve" TUNNEL_PORTS => tunnel!(Geneve), |c| c.tunnel_ports.clear(Kind::Geneve);
+    "udp_port_tzsp" TUNNEL_PORTS => tunnel!(Tzsp), |c| c.tunnel_ports.clear(Kind::Tzsp);
+    "udp_port_l2tp" TUNNEL_PORTS => tunnel!(L2tp), |c| c.tunnel_ports.clear(Kind::L2tp);
+    "udp_port_gre" TUNNEL_PORTS => tunnel!(GreUdp), |c| c.tunnel_ports.clear(Kind::GreUdp);
+    "udp_port_mpls" TUNNEL_PORTS => tunnel!(Mpls), |c| c.tunnel_ports.clear(Kind::Mpls);
+    "udp_port_hperm" TUNNEL_PORTS => tunnel!(HpErm), |c| c.tunnel_ports.clear(Kind::HpErm);
+    "tunnel_depth" "a number (0 to 8)" => set!(tunnel_depth, |text| number(text, 0, 8));
     "media_filter" "default or learned" => set!(media_filter, |text: &str| match text {
         "default" => Some(MediaFilter::Default),
         "learned" => Some(MediaFilter::Learned),

@@ -12,6 +12,7 @@ mod names;
 mod side_tables;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 mod value;
 
 use std::io::Read;
@@ -23,6 +24,7 @@ pub use check::{Report, check};
 pub use error::ConfigError;
 pub use lines::Fault;
 pub use side_tables::{SaveSdp, SipHistory};
+pub use tunnels::TunnelPorts;
 pub use value::PortRange;
 
 /// The file that is read when none is named, if it is there.
@@ -65,6 +67,10 @@ pub struct Config {
     pub sipport: Vec<PortRange>,
     /// Ports on which media is looked for.
     pub media_ports: Vec<PortRange>,
+    /// Ports of tunnels.
+    pub tunnel_ports: TunnelPorts,
+    /// Tunnels in tunnels that are opened at most; 0: none is.
+    pub tunnel_depth: u8,
     /// How media is told from other datagrams.
     pub media_filter: MediaFilter,
     /// Mirrored duplicates are dropped.
@@ -241,6 +247,8 @@ impl Default for Config {
             worker_priority: 0,
             sipport: vec![(5060, 5060)],
             media_ports: vec![(1024, u16::MAX)],
+            tunnel_ports: TunnelPorts::default(),
+            tunnel_depth: ringtap_common::peel::DEPTH,
             media_filter: MediaFilter::Default,
             deduplicate: true,
             deduplicate_window_ms: 20,

@@ -2,6 +2,9 @@
 
 use super::*;
 use proptest::prelude::*;
+use ringtap_common::classify::Ports;
+use ringtap_common::maps::PortSets;
+use ringtap_common::tunnel::Kind;
 
 fn file(bytes: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -47,6 +50,31 @@ fn a_file_changes_what_it_names_and_nothing_else() {
         ..Config::default()
     };
     assert_eq!(config, expected);
+}
+
+#[test]
+fn ports_of_tunnels_are_replaced_kind_by_kind() {
+    let tunnels = |text: &str| {
+        let mut sets = PortSets::EMPTY;
+        loaded(text).unwrap().0.tunnel_ports.fill(&mut sets);
+        sets
+    };
+    let sets =
+        tunnels("udp_port_vxlan = 8472,9000-9001\nudp_port_vxlan = 9003\nudp_port_tzsp = no\n");
+    for (port, kind) in [
+        (4789, None),
+        (8472, Some(Kind::Vxlan)),
+        (9001, Some(Kind::Vxlan)),
+        (9003, Some(Kind::Vxlan)),
+        (37_008, None),
+        (6081, Some(Kind::Geneve)),
+    ] {
+        assert_eq!(sets.tunnel(port), kind, "{port}");
+    }
+    assert!(loaded("tunnel_depth = 9\n").is_err());
+    let contested = |text| loaded(text).unwrap().0.tunnel_ports.contested();
+    assert_eq!(contested("udp_port_geneve = 4780-4800\n"), Some(4789));
+    assert_eq!(contested("udp_port_vxlan = 4790\n"), None);
 }
 
 #[test]

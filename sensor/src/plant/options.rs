@@ -29,6 +29,7 @@ pub fn ports(config: &Config) -> PortSets {
     fill(&mut sets.sip_udp, &config.sipport);
     fill(&mut sets.sip_tcp, &config.sipport);
     fill(&mut sets.media, &config.media_ports);
+    config.tunnel_ports.fill(&mut sets);
     sets
 }
 
@@ -180,6 +181,7 @@ pub fn capture(config: &Config, interface: &str, origin: u16) -> (XdpOptions, Pa
     let settings = &mut xdp.program.settings;
     settings.dedup_window_ns = dedup_window_ns(config).unwrap_or(0);
     settings.kernel_timestamps = u8::from(config.kernel_timestamps);
+    settings.tunnel_depth = config.tunnel_depth;
     settings.mode = match config.mode {
         Mode::Span => maps::Mode::Span as u8,
         Mode::PassRest => maps::Mode::PassRest as u8,

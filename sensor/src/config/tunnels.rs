@@ -1,0 +1,51 @@
+//! On which UDP ports tunnels are looked for.
+//!
+//! Tunnels that are IP protocols of their own (IP in IP, GRE, ERSPAN), and those on Ethernet
+//! (MPLS, PPPoE), need no key: they are recognised as what they are.
+
+use ringtap_common::maps::{PortSets, TUNNEL_PORTS};
+use ringtap_common::tunnel::Kind;
+
+use super::value::{PortRange, ports};
+
+/// Ports of each kind of tunnel; several entries of a kind add up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelPorts(Vec<(Kind, PortRange)>);
+
+impl Default for TunnelPorts {
+    fn default() -> Self {
+        Self(TUNNEL_PORTS.map(|(port, kind)| (kind, (port, port))).into())
+    }
+}
+
+impl TunnelPorts {
+    /// Adds what a key says: ports, or that there are none.
+    pub(super) fn add(&mut self, kind: Kind, text: &str) -> Option<()> {
+        if !matches!(text, "no" | "0") {
+            self.0.extend(ports(text)?.into_iter().map(|range| (kind, range)));
+        }
+        Some(())
+    }
+
+    /// Forgets the ports of a kind.
+    pub(super) fn clear(&mut self, kind: Kind) {
+        self.0.retain(|(known, _)| *known != kind);
+    }
+
+    /// Puts all of them into a table. Where two kinds share a port, the later one has it.
+    pub fn fill(&self, sets: &mut PortSets) {
+        for (kind, (first, last)) in &self.0 {
+            (*first..=*last).for_each(|port| sets.insert_tunnel(port, *kind));
+        }
+    }
+
+    /// A port that two kinds want.
+    pub(super) fn contested(&self) -> Option<u16> {
+        self.0.iter().enumerate().find_map(|(at, (kind, range))| {
+            let others = self.0.iter().take(at).filter(|(other, _)| other != kind);
+            others
+                .map(|(_, other)| (range.0.max(other.0), range.1.min(other.1)))
+                .find_map(|(first, last)| (first <= last).then_some(first))
+        })
+    }
+}
