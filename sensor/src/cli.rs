@@ -263,6 +263,10 @@ pub struct PcapArgs {
     /// All recorded legs of the call, in one file
     #[arg(long)]
     pub legs: bool,
+    /// Leave out the tunnels (GRE, VXLAN …) that the packets were mirrored in: Ethernet frames of
+    /// the calls themselves
+    #[arg(long)]
+    pub decapsulate: bool,
     /// The file to write: pcapng, or pcap if it ends in .pcap (`-`: standard output, pcapng)
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,

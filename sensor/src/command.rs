@@ -1,6 +1,7 @@
 //! What each command of the command line does.
 
 mod audio;
+mod decapsulate;
 mod in_place;
 mod live;
 mod outside;

@@ -19,6 +19,7 @@ use self::packets::Packets;
 use super::in_place::{Readers, in_place};
 use super::store;
 use crate::cli::AudioArgs;
+use crate::plant::opening;
 
 /// A recording may be this much longer than its call: media that began before its INVITE was
 /// seen, and the last packets under way.
@@ -34,7 +35,7 @@ pub(super) fn audio(args: &AudioArgs) -> anyhow::Result<()> {
         bail!("the call has no RTP");
     }
     let root = args.spool.as_deref().unwrap_or(&config.spooldir);
-    let packets = Packets::of(root, &call, config.realm);
+    let packets = Packets::of(root, &call, config.realm, opening(&config));
     let survey = Survey::of(&packets, &call)?;
     if survey.packets() == 0 {
         bail!(

@@ -9,8 +9,9 @@ use ringtap_spool::Kind;
 use ringtap_spool::read::{Format, Wanted, export};
 
 use super::in_place::{Readers, in_place};
-use super::{live, store};
+use super::{decapsulate, live, store};
 use crate::cli::PcapArgs;
+use crate::plant::opening;
 use crate::query;
 
 /// SIP this long before a call's first and after its last known moment is still taken: late
@@ -38,8 +39,12 @@ pub(super) fn pcap(args: &PcapArgs) -> anyhow::Result<()> {
     for one in legs.iter().flat_map(|leg| wanted(leg, config.realm)) {
         add(&mut chunks, one);
     }
+    let opening = args.decapsulate.then(|| opening(&config));
     let take = |out: &mut dyn Write, format| {
-        let exported = export(root, &chunks, out, format)?;
+        let exported = match &opening {
+            Some(opening) => decapsulate::export(root, &chunks, out, format, opening)?,
+            None => export(root, &chunks, out, format)?,
+        };
         if exported.packets == 0 {
             bail!(
                 "the spool {} has no packets of this call: were they saved (savesip, savertp), \

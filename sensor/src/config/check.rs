@@ -74,7 +74,7 @@ fn doubts(config: &Config) -> impl Iterator<Item = &'static str> {
         ),
         (
             config.tunnel_ports.contested().is_some(),
-            "two udp_port_… keys name the same port: the kind that is named later has it",
+            "two udp_port_… keys name the same port: only one of the two kinds will be found on it",
         ),
         (wide, "sipport covers more than 10,000 ports: RTP on them will be taken for SIP"),
     ]

@@ -8,13 +8,15 @@ use ringtap_common::tunnel::Kind;
 
 use super::value::{PortRange, ports};
 
-/// Ports of each kind of tunnel; several entries of a kind add up.
+/// Ports of each kind of tunnel, in the order of the kinds; several entries of a kind add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelPorts(Vec<(Kind, PortRange)>);
 
 impl Default for TunnelPorts {
     fn default() -> Self {
-        Self(TUNNEL_PORTS.map(|(port, kind)| (kind, (port, port))).into())
+        let mut all = TUNNEL_PORTS.map(|(port, kind)| (kind, (port, port)));
+        all.sort_unstable();
+        Self(all.into())
     }
 }
 
@@ -23,6 +25,7 @@ impl TunnelPorts {
     pub(super) fn add(&mut self, kind: Kind, text: &str) -> Option<()> {
         if !matches!(text, "no" | "0") {
             self.0.extend(ports(text)?.into_iter().map(|range| (kind, range)));
+            self.0.sort_unstable();
         }
         Some(())
     }
@@ -32,7 +35,8 @@ impl TunnelPorts {
         self.0.retain(|(known, _)| *known != kind);
     }
 
-    /// Puts all of them into a table. Where two kinds share a port, the later one has it.
+    /// Puts all of them into a table. Where two kinds share a port, the one has it that stands
+    /// later in [`Kind`].
     pub fn fill(&self, sets: &mut PortSets) {
         for (kind, (first, last)) in &self.0 {
             (*first..=*last).for_each(|port| sets.insert_tunnel(port, *kind));

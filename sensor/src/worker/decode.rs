@@ -80,7 +80,13 @@ impl<P: Ports> Opening<P> {
     /// A frame's innermost packet.
     #[inline]
     pub fn innermost(&self, frame: &Frame<'_>) -> Result<Peeled, Stop> {
-        link::innermost(link_kind(frame.link), frame.bytes, &self.ports, self.depth)
+        self.read(frame.link, frame.bytes)
+    }
+
+    /// The innermost packet in the bytes of a frame.
+    #[inline]
+    pub fn read(&self, link: Link, bytes: &[u8]) -> Result<Peeled, Stop> {
+        link::innermost(link_kind(link), bytes, &self.ports, self.depth)
     }
 
     /// The hosts between which a frame's innermost packet goes, the same both ways: what they

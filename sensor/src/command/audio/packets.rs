@@ -9,11 +9,11 @@ use ringtap_cdr::{CallRecord, StreamRecord};
 use ringtap_spool::read::{self, Exported, Wanted};
 use ringtap_spool::{Kind, SpoolError};
 use ringtap_wire::flow::FlowKey;
-use ringtap_wire::link;
 use ringtap_wire::rtp::View;
 
 use crate::command::pcap;
-use crate::worker::decode::link_kind;
+use crate::plant::SharedPorts;
+use crate::worker::decode::Opening;
 use crate::worker::endpoints::endpoint;
 
 /// Payload types that RTCP on the same port would have (RFC 5761 §4).
@@ -39,6 +39,7 @@ pub(super) struct Packets<'a> {
     wanted: Vec<Wanted>,
     /// The streams of a flow and SSRC.
     streams: HashMap<(FlowKey, u32), Vec<Ran>>,
+    opening: Opening<SharedPorts>,
 }
 
 /// When a stream ran, UNIX ns, and its number in the call's record.
@@ -50,7 +51,12 @@ struct Ran {
 }
 
 impl<'a> Packets<'a> {
-    pub(super) fn of(root: &'a Path, call: &CallRecord, realm: u32) -> Self {
+    pub(super) fn of(
+        root: &'a Path,
+        call: &CallRecord,
+        realm: u32,
+        opening: Opening<SharedPorts>,
+    ) -> Self {
         let mut streams: HashMap<_, Vec<_>> = HashMap::new();
         for (number, stream) in call.streams.iter().enumerate() {
             let (from_ns, to_ns) = (stream.first_us * 1000, stream.last_us * 1000 + 999);
@@ -59,7 +65,7 @@ impl<'a> Packets<'a> {
         }
         let mut wanted = pcap::wanted(call, realm);
         wanted.retain(|one| one.kind == Kind::Rtp);
-        Self { root, wanted, streams }
+        Self { root, wanted, streams, opening }
     }
 
     /// Gives every packet of the call's streams, in the order of arrival.
@@ -73,7 +79,7 @@ impl<'a> Packets<'a> {
     }
 
     fn one<'p>(&self, packet: &read::Packet<'p>) -> Option<One<'p>> {
-        let headers = link::headers(link_kind(Link::from_dlt(packet.link)?), packet.bytes).ok()?;
+        let headers = self.opening.read(Link::from_dlt(packet.link)?, packet.bytes).ok()?.headers;
         let start = usize::from(headers.payload);
         let end = start.saturating_add(headers.payload_len as usize);
         let rtp = View::parse(packet.bytes.get(start..end)?).ok()?;

@@ -22,7 +22,7 @@ use crate::layout::{self, Place};
 use crate::read::index::{Entry, Index};
 
 pub use crate::read::export::{Exported, Packet, export, packets};
-pub use crate::read::output::Format;
+pub use crate::read::output::{Format, Output};
 
 /// Chunks that one query takes in; a call of a week has fewer.
 pub const CHUNKS_MAX: usize = 4_000_000;

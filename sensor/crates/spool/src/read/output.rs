@@ -22,14 +22,17 @@ const OPTION_TSRESOL: u16 = 9;
 
 /// Writes packets.
 #[derive(Debug)]
-pub(crate) struct Output<W> {
+pub struct Output<W> {
     out: W,
     format: Format,
 }
 
 impl<W: Write> Output<W> {
-    /// Writes the head of a file for these link types.
-    pub(crate) fn begin(mut out: W, format: Format, links: &[u16]) -> io::Result<Self> {
+    /// Writes the head of a file for these link types. A [`Format::Pcap`] has the first one only.
+    ///
+    /// # Errors
+    /// What `out` answers.
+    pub fn begin(mut out: W, format: Format, links: &[u16]) -> io::Result<Self> {
         match format {
             Format::Pcap => {
                 let mut header = [0_u8; 24];
@@ -50,7 +53,10 @@ impl<W: Write> Output<W> {
     }
 
     /// Writes a packet of the link type that had this number in `links`.
-    pub(crate) fn packet(&mut self, interface: u32, packet: &Packet<'_>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the output answers.
+    pub fn packet(&mut self, interface: u32, packet: &Packet<'_>) -> io::Result<()> {
         let kept = packet.bytes.len() as u32;
         match self.format {
             Format::Pcap => {
@@ -70,7 +76,11 @@ impl<W: Write> Output<W> {
         }
     }
 
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    /// Hands over what is left.
+    ///
+    /// # Errors
+    /// What the output answers.
+    pub fn finish(mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
