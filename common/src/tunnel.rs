@@ -26,7 +26,7 @@ pub use gre::gre;
 pub use udp::{geneve, vxlan};
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $label:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $label:literal, $title:literal;)*) => {
         /// What kind of tunnel.
         #[repr(u8)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,11 +38,27 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: [Self; [$($label),*].len()] = [$(Self::$name),*];
 
-            /// Its name in records and in the ledger.
+            /// Its name in records.
             #[must_use]
             pub const fn label(self) -> &'static str {
                 match self {
                     $(Self::$name => $label,)*
+                }
+            }
+
+            /// Its name in the ledger.
+            #[must_use]
+            pub const fn counter(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("tunnel_", $label),)*
+                }
+            }
+
+            /// What people call it.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title,)*
                 }
             }
         }
@@ -51,39 +67,39 @@ macro_rules! kinds {
 
 kinds! {
     /// IPv4 or IPv6 in IPv4 or IPv6.
-    Ipip = "ipip";
+    Ipip = "ipip", "IP in IP";
     /// GRE, NVGRE too.
-    Gre = "gre";
+    Gre = "gre", "GRE";
     /// ERSPAN without a header of its own.
-    Erspan1 = "erspan1";
+    Erspan1 = "erspan1", "ERSPAN I";
     /// ERSPAN type II.
-    Erspan2 = "erspan2";
+    Erspan2 = "erspan2", "ERSPAN II";
     /// ERSPAN type III.
-    Erspan3 = "erspan3";
+    Erspan3 = "erspan3", "ERSPAN III";
     /// VXLAN, also with the extensions for groups (GBP) and for protocols (GPE).
-    Vxlan = "vxlan";
+    Vxlan = "vxlan", "VXLAN";
     /// Geneve.
-    Geneve = "geneve";
+    Geneve = "geneve", "Geneve";
     /// GRE in UDP.
-    GreUdp = "gre_udp";
+    GreUdp = "gre_udp", "GRE in UDP";
     /// TaZmen Sniffer Protocol.
-    Tzsp = "tzsp";
+    Tzsp = "tzsp", "TZSP";
     /// L2TP, versions 2 and 3.
-    L2tp = "l2tp";
+    L2tp = "l2tp", "L2TP";
     /// MPLS, behind Ethernet, IP or UDP.
-    Mpls = "mpls";
+    Mpls = "mpls", "MPLS";
     /// PPP over Ethernet.
-    Pppoe = "pppoe";
+    Pppoe = "pppoe", "PPPoE";
     /// PPP in GRE, as PPTP does it.
-    Pptp = "pptp";
+    Pptp = "pptp", "PPTP";
     /// A Network Service Header by itself.
-    Nsh = "nsh";
+    Nsh = "nsh", "NSH";
     /// Ethernet in IP.
-    EtherIp = "etherip";
+    EtherIp = "etherip", "EtherIP";
     /// HP's Encapsulated Remote Mirroring.
-    HpErm = "hperm";
+    HpErm = "hperm", "HP ERM";
     /// A VN-Tag or another tag between Ethernet and IP.
-    VnTag = "vntag";
+    VnTag = "vntag", "VN-Tag";
 }
 
 impl Kind {
@@ -91,6 +107,12 @@ impl Kind {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.label() == label)
     }
 
     /// Whether the sender's port tells as much as the receiver's.

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ringtap_common::tunnel::Kind;
+
 /// What became of one received frame. Closed: the index is the counter, the label the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -256,6 +258,9 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "spool_table_full",
 ];
 
+/// Kinds of tunnels.
+const TUNNELS: usize = Kind::ALL.len();
+
 /// One worker's counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
@@ -265,11 +270,18 @@ pub struct Tally {
     pub bytes: u64,
     dispositions: [u64; DISPOSITIONS],
     events: [u64; EVENTS],
+    tunnels: [u64; TUNNELS],
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { received: 0, bytes: 0, dispositions: [0; DISPOSITIONS], events: [0; EVENTS] }
+        Self {
+            received: 0,
+            bytes: 0,
+            dispositions: [0; DISPOSITIONS],
+            events: [0; EVENTS],
+            tunnels: [0; TUNNELS],
+        }
     }
 }
 
@@ -294,6 +306,11 @@ impl Tally {
     /// Counts an event several times.
     pub fn note_many(&mut self, what: Event, times: u64) {
         self.events[what as usize] += times;
+    }
+
+    /// Counts a packet that came through a tunnel; the outermost one counts.
+    pub fn note_tunnel(&mut self, kind: Kind) {
+        self.tunnels[kind as usize] += 1;
     }
 
     /// Sets an event's counter, for what another part counts.
@@ -328,6 +345,9 @@ impl Tally {
         for (mine, theirs) in self.events.iter_mut().zip(other.events) {
             *mine += theirs;
         }
+        for (mine, theirs) in self.tunnels.iter_mut().zip(other.tunnels) {
+            *mine += theirs;
+        }
     }
 
     /// Label and count of every disposition.
@@ -335,9 +355,11 @@ impl Tally {
         ALL.iter().map(|d| (d.label(), self.of(*d)))
     }
 
-    /// Label and count of every event.
+    /// Label and count of every event, and of every kind of tunnel that was seen.
     pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        EVENT_LABELS.iter().copied().zip(self.events)
+        let tunnels = Kind::ALL.iter().map(|kind| kind.counter()).zip(self.tunnels);
+        let seen = tunnels.filter(|(_, packets)| *packets > 0);
+        EVENT_LABELS.iter().copied().zip(self.events).chain(seen)
     }
 }
 
@@ -348,6 +370,7 @@ pub struct Published {
     bytes: AtomicU64,
     dispositions: [AtomicU64; DISPOSITIONS],
     events: [AtomicU64; EVENTS],
+    tunnels: [AtomicU64; TUNNELS],
 }
 
 impl Default for Published {
@@ -357,6 +380,7 @@ impl Default for Published {
             bytes: AtomicU64::new(0),
             dispositions: [const { AtomicU64::new(0) }; DISPOSITIONS],
             events: [const { AtomicU64::new(0) }; EVENTS],
+            tunnels: [const { AtomicU64::new(0) }; TUNNELS],
         }
     }
 }
@@ -368,6 +392,9 @@ impl Published {
             shared.store(own, Ordering::Relaxed);
         }
         for (shared, own) in self.events.iter().zip(tally.events) {
+            shared.store(own, Ordering::Relaxed);
+        }
+        for (shared, own) in self.tunnels.iter().zip(tally.tunnels) {
             shared.store(own, Ordering::Relaxed);
         }
         self.bytes.store(tally.bytes, Ordering::Relaxed);
@@ -385,6 +412,9 @@ impl Published {
             *own = shared.load(Ordering::Relaxed);
         }
         for (own, shared) in tally.events.iter_mut().zip(&self.events) {
+            *own = shared.load(Ordering::Relaxed);
+        }
+        for (own, shared) in tally.tunnels.iter_mut().zip(&self.tunnels) {
             *own = shared.load(Ordering::Relaxed);
         }
         tally
@@ -425,8 +455,11 @@ mod tests {
         let mut tally = Tally { received: 7, bytes: 9, ..Tally::default() };
         tally.count(Disposition::Stun);
         tally.note_many(Event::Claims, 4);
+        tally.note_tunnel(Kind::Geneve);
         let shared = Published::default();
         shared.publish(&tally);
         assert_eq!(shared.read(), tally);
+        let seen: Vec<_> = tally.events().filter(|(label, _)| label.starts_with("tun")).collect();
+        assert_eq!(seen, [("tunnel_geneve", 1)], "kinds that were not seen are not told");
     }
 }

@@ -50,6 +50,9 @@ pub use pace::{LAG_TICKS, Pace};
 /// Frames that are walked together, so that their streams' memory is fetched at once.
 const GROUP: usize = 16;
 
+/// Packets in pieces that hold pieces of packets, at most.
+const PIECES_DEPTH: u8 = 4;
+
 /// What a worker is made of.
 #[derive(Debug)]
 pub struct Parts<P> {
@@ -138,7 +141,12 @@ impl<P: Ports> Worker<P> {
             self.tally.received += 1;
             self.tally.bytes += u64::from(frame.wire_len);
             match self.look(frame) {
-                Ok(seen) => group.push(seen),
+                Ok(seen) => {
+                    if let Some(tunnel) = &seen.decoded.tunnel {
+                        self.tally.note_tunnel(tunnel.kind);
+                    }
+                    group.push(seen);
+                }
                 Err(known) => self.tally.count(known),
             }
         }
@@ -206,28 +214,50 @@ impl<P: Ports> Worker<P> {
     #[cold]
     fn piece(&mut self, decoded: &Decoded<'_>) -> Disposition {
         let Some(mut fragments) = self.fragments.take() else { return Disposition::FragmentLost };
-        let (frame, headers) = decoded.bare();
-        let became = match fragments.push(&headers, frame.bytes, (), frame.clock) {
-            Outcome::Held => Disposition::Fragment,
-            Outcome::Duplicate => Disposition::Duplicate,
-            Outcome::Rejected(_) => Disposition::FragmentLost,
-            Outcome::Whole(whole) => {
-                let wire_len = u32::try_from(whole.frame.len()).unwrap_or(u32::MAX);
-                let whole = Frame { bytes: whole.frame, wire_len, ..frame };
-                // Frames are counted, not datagrams: what became of the whole is not counted.
-                if let Ok(mut seen) = self.look(whole)
-                    && !seen.decoded.is_piece()
-                {
-                    seen.decoded.tunnel = decoded.tunnel.or(seen.decoded.tunnel);
-                    self.fetch(std::slice::from_mut(&mut seen));
-                    self.take(&seen);
-                    self.tally.note(Event::Reassembled);
-                }
-                Disposition::Fragment
-            }
-        };
+        let became = self.put_together(&mut fragments, decoded, PIECES_DEPTH);
         self.fragments = Some(fragments);
         became
+    }
+
+    /// Puts a piece to the others of its packet. The whole packet of a tunnel may hold a piece of
+    /// another one, as where a full frame was too long with the tunnel's headers before it.
+    fn put_together(
+        &mut self,
+        fragments: &mut Fragments<()>,
+        decoded: &Decoded<'_>,
+        depth: u8,
+    ) -> Disposition {
+        let (frame, headers) = decoded.bare();
+        let whole = match fragments.push(&headers, frame.bytes, (), frame.clock) {
+            Outcome::Held => return Disposition::Fragment,
+            Outcome::Duplicate => return Disposition::Duplicate,
+            Outcome::Rejected(_) => return Disposition::FragmentLost,
+            Outcome::Whole(whole) => whole.frame,
+        };
+        let wire_len = u32::try_from(whole.len()).unwrap_or(u32::MAX);
+        // Frames are counted, not datagrams: what became of the whole is not counted.
+        self.tally.note(Event::Reassembled);
+        let Ok(mut seen) = self.look(Frame { bytes: whole, wire_len, ..frame }) else {
+            return Disposition::Fragment;
+        };
+        if let (None, Some(tunnel)) = (&decoded.tunnel, &seen.decoded.tunnel) {
+            self.tally.note_tunnel(tunnel.kind);
+        }
+        let tunnel = decoded.tunnel.or(seen.decoded.tunnel);
+        if !seen.decoded.is_piece() {
+            seen.decoded.tunnel = tunnel;
+            self.fetch(std::slice::from_mut(&mut seen));
+            self.take(&seen);
+            return Disposition::Fragment;
+        }
+        let Some(depth) = depth.checked_sub(1) else { return Disposition::FragmentLost };
+        // Its bytes are the table's, which is to take them.
+        let bytes = whole.to_vec();
+        let Ok(mut inner) = self.look(Frame { bytes: &bytes, wire_len, ..frame }) else {
+            return Disposition::Fragment;
+        };
+        inner.decoded.tunnel = tunnel;
+        self.put_together(fragments, &inner.decoded, depth)
     }
 
     #[inline]
@@ -243,6 +273,7 @@ impl<P: Ports> Worker<P> {
             wire_len: frame.wire_len,
             link: frame.link.dlt(),
             origin: frame.origin,
+            tunnel: seen.decoded.tunnel.as_ref(),
         };
         self.parts.streams.packet(&arrival, &mut self.tally, self.parts.spool.as_mut())
     }

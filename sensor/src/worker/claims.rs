@@ -52,6 +52,7 @@ fn finished(
         blame: blame.unwrap_or_default(),
         dtls: held.dtls,
         shared: held.shared,
+        tunnel: held.tunnel.as_deref().copied(),
         after: held.after.clone().filter(|_| sender.is_none()),
     }
 }
@@ -226,15 +227,20 @@ impl Streams {
             let entry = self.table.get(*id)?;
             let Owner::Call { call: owner, sender, .. } = entry.data.owner else { return None };
             let report = (owner == call).then(|| entry.stream.report())?;
-            let (flow, session) = (entry.key.flow, entry.data.session);
-            let shared = entry.data.shared;
-            let (stream, origin, dtls) = (&entry.stream, entry.data.origin, entry.data.dtls);
-            let suspicion = entry.data.suspicion.as_ref();
-            let blame = suspicion.map(|s| s.so_far(stream, origin, &self.instants));
-            let blame = blame.unwrap_or_default();
-            let sender = Some(sender);
-            let after = None;
-            let finished = Finished { flow, sender, session, report, shared, blame, dtls, after };
+            let (held, stream) = (&entry.data, &entry.stream);
+            let suspicion = held.suspicion.as_ref();
+            let blame = suspicion.map(|s| s.so_far(stream, held.origin, &self.instants));
+            let finished = Finished {
+                flow: entry.key.flow,
+                sender: Some(sender),
+                session: held.session,
+                report,
+                shared: held.shared,
+                blame: blame.unwrap_or_default(),
+                dtls: held.dtls,
+                tunnel: held.tunnel.as_deref().copied(),
+                after: None,
+            };
             (finished.report.received > 0).then_some(finished)
         });
         streams_so_far(owned.done.iter().cloned().chain(live).collect())

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use ringtap_call::Side;
+use ringtap_common::peel::Tunnel;
 use ringtap_media::{Entry, Id, Key, Packet, Pushed, Step, StreamReport, Table};
 use ringtap_spool::Slot;
 use ringtap_wire::flow::FlowKey;
@@ -73,6 +74,8 @@ pub struct Held {
     pub(super) shared: bool,
     /// The interface it came from.
     pub(super) origin: u16,
+    /// The tunnel that its first packets came through; most streams have none.
+    pub(super) tunnel: Option<Box<Tunnel>>,
     /// DTLS was seen on its flow.
     pub(super) dtls: bool,
     /// Its gaps, and whose they were; most streams have none.
@@ -96,6 +99,8 @@ pub struct Finished {
     pub blame: Blame,
     /// DTLS was seen on its flow.
     pub dtls: bool,
+    /// The tunnel that its first packets came through.
+    pub tunnel: Option<Tunnel>,
     /// No call owned it, and it began where this one had just ended.
     pub after: Option<Arc<Ended>>,
 }
@@ -143,6 +148,8 @@ pub struct Arrival<'a> {
     pub link: u16,
     /// Its interface.
     pub origin: u16,
+    /// The tunnel that it came through.
+    pub tunnel: Option<&'a Tunnel>,
 }
 
 impl Streams {
@@ -208,7 +215,13 @@ impl Streams {
                 Disposition::Rtp
             }
             Step::Confirmed => self.confirm(id, tally),
-            Step::Probation | Step::Restarted(_) => Disposition::RtpUnconfirmed,
+            Step::Restarted(_) => {
+                if held.tunnel.as_deref() != arrival.tunnel {
+                    held.tunnel = arrival.tunnel.copied().map(Box::new);
+                }
+                Disposition::RtpUnconfirmed
+            }
+            Step::Probation => Disposition::RtpUnconfirmed,
         }
     }
 
@@ -225,6 +238,7 @@ impl Streams {
             after: None,
             shared: false,
             origin: arrival.origin,
+            tunnel: arrival.tunnel.copied().map(Box::new),
             dtls: seen(flow) || seen(&flow.reversed()),
             suspicion: None,
         };

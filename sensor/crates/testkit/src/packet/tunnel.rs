@@ -153,6 +153,18 @@ impl Wrap {
         }
     }
 
+    /// The number that it has.
+    #[must_use]
+    pub fn id(self) -> u32 {
+        match self {
+            Self::InIpv4 | Self::InIpv6 | Self::Gre | Self::GreChecksum | Self::GreSequence => 0,
+            Self::GreIpv6 | Self::GreEthernet | Self::Erspan1 | Self::GreUdp | Self::GreMpls => 0,
+            Self::Tzsp | Self::TzspTags | Self::EtherIp | Self::HpErm | Self::VnTag => 0,
+            Self::Erspan2 | Self::Erspan3 | Self::Erspan3Platform => 0x34,
+            _ => ID,
+        }
+    }
+
     /// The frame in one more layer.
     #[must_use]
     pub fn wrap(self, frame: &[u8]) -> Vec<u8> {
