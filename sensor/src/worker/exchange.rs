@@ -389,6 +389,7 @@ mod tests {
             dst: ([10, 0, 0, 2], 5060).into(),
             origin: 0,
             vlan: 0,
+            tunnel: None,
             tcp: false,
             dscp: 0,
         };

@@ -94,7 +94,8 @@ impl Signalling {
             Some(call) => calls.push(call),
             None => *unreadable += 1,
         });
-        self.last = Some(meta);
+        // The way of one connection says nothing of another.
+        self.last = Some(Meta { vlan: 0, tunnel: None, ..meta });
         if let Some(spool) = spool {
             self.keep(&segment, &calls, kept, spool);
         }
@@ -238,6 +239,7 @@ fn meta(decoded: &Decoded<'_>) -> Meta {
         dst: socket_addr((headers.dst, headers.dport)),
         origin: decoded.frame.origin,
         vlan: headers.vlan,
+        tunnel: decoded.tunnel,
         tcp: headers.proto == PROTO_TCP,
         dscp: headers.tos >> 2,
     }

@@ -127,6 +127,7 @@ fn message(clock_ns: u64, input: &mut Input<'_>) -> Step {
         dst: place(to),
         origin: 0,
         vlan: 0,
+        tunnel: None,
         tcp: who & 0x80 != 0,
         dscp: 0,
     };

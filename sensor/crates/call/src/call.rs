@@ -80,6 +80,7 @@ impl Call {
         let mut summary = empty_summary(key, instance, at, Party::new(caller), Party::new(called));
         summary.call_id = clip(Text::new(call_id), LONG_TEXT_MAX);
         summary.vlan = meta.vlan;
+        summary.tunnel = meta.tunnel;
         summary.origin = meta.origin;
         summary.flags.no_invite = reading.request.is_none();
         summary.flags.mid_dialog = reading.request.is_some() && reading.to_tag != 0;
@@ -385,6 +386,7 @@ fn empty_summary(
         malformed: None,
         flags: Flags::default(),
         vlan: 0,
+        tunnel: None,
         origin: 0,
     }
 }

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ringtap_common::peel::Tunnel;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A call's name: a fixed hash of realm and Call-ID, the same in every process and on disk.
@@ -38,10 +39,12 @@ pub struct Meta {
     pub src: SocketAddr,
     /// Where it went.
     pub dst: SocketAddr,
-    /// Which interface, file or tunnel brought it.
+    /// Which interface or file brought it.
     pub origin: u16,
     /// Outermost VLAN, 0 for none.
     pub vlan: u16,
+    /// The tunnel that it came through.
+    pub tunnel: Option<Tunnel>,
     /// It came over TCP.
     pub tcp: bool,
     /// Its DSCP.
@@ -80,6 +83,7 @@ mod tests {
             dst: dst.parse().unwrap(),
             origin: 0,
             vlan: 0,
+            tunnel: None,
             tcp: false,
             dscp: 0,
         };

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use compact_str::CompactString;
+use ringtap_common::peel::Tunnel;
 use ringtap_sip::{Reason, Text};
 use smallvec::SmallVec;
 
@@ -302,6 +303,8 @@ pub struct CallSummary {
     pub flags: Flags,
     /// VLAN of the first message, 0 for none.
     pub vlan: u16,
+    /// The tunnel that the first message came through.
+    pub tunnel: Option<Tunnel>,
     /// Origin of the first message.
     pub origin: u16,
 }

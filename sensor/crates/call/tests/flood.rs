@@ -17,7 +17,17 @@ const ROOM: usize = 1000;
 fn meta(clock_ns: u64) -> Meta {
     let src: SocketAddr = ([10, 0, 0, 1], 5060).into();
     let dst: SocketAddr = ([10, 0, 0, 2], 5060).into();
-    Meta { ts_ns: clock_ns, clock_ns, src, dst, origin: 0, vlan: 0, tcp: false, dscp: 0 }
+    Meta {
+        ts_ns: clock_ns,
+        clock_ns,
+        src,
+        dst,
+        origin: 0,
+        vlan: 0,
+        tunnel: None,
+        tcp: false,
+        dscp: 0,
+    }
 }
 
 fn request(method: &str, n: u32) -> String {

@@ -114,6 +114,7 @@ mod tests {
             dst: ([10, 0, 0, 9], 5060).into(),
             origin: 0,
             vlan: 0,
+            tunnel: None,
             tcp: false,
             dscp: 0,
         };

@@ -85,6 +85,7 @@ impl Exchange {
         name_party(&mut summary.called, reading.to);
         summary.tcp = reading.meta.tcp;
         summary.vlan = reading.meta.vlan;
+        summary.tunnel = reading.meta.tunnel;
         summary.origin = reading.meta.origin;
         Self {
             summary,
@@ -381,6 +382,7 @@ fn empty_summary(
         flushed: false,
         tcp: false,
         vlan: 0,
+        tunnel: None,
         origin: 0,
     })
 }

@@ -327,6 +327,7 @@ fn facts(registration: u64, attempt: &TransactionSummary, wish: &Wish) -> Regist
         flushed: attempt.flushed,
         tcp: attempt.tcp,
         vlan: attempt.vlan,
+        tunnel: attempt.tunnel,
         origin: attempt.origin,
     }
 }

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use compact_str::CompactString;
+use ringtap_common::peel::Tunnel;
 use ringtap_sip::{Method, Reason};
 
 use crate::call::CustomHeader;
@@ -79,6 +80,8 @@ pub struct TransactionSummary {
     pub tcp: bool,
     /// VLAN of the first message, 0 for none.
     pub vlan: u16,
+    /// The tunnel that the first message came through.
+    pub tunnel: Option<Tunnel>,
     /// Origin of the first message.
     pub origin: u16,
 }
@@ -156,6 +159,8 @@ pub struct RegisterSummary {
     pub tcp: bool,
     /// VLAN of the attempt, 0 for none.
     pub vlan: u16,
+    /// The tunnel that the attempt came through.
+    pub tunnel: Option<Tunnel>,
     /// Origin of the attempt.
     pub origin: u16,
 }

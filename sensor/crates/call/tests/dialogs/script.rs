@@ -132,7 +132,10 @@ pub(crate) fn message(clock_ns: u64, who: &str, words: Vec<&str>) -> (Meta, Stri
     .unwrap();
     let ts_ns = 1_700_000_000_000_000_000 + clock_ns;
     let (src, dst) = (place(src), place(dst));
-    (Meta { ts_ns, clock_ns, src, dst, origin: 0, vlan: 0, tcp: false, dscp: 26 }, text)
+    (
+        Meta { ts_ns, clock_ns, src, dst, origin: 0, vlan: 0, tunnel: None, tcp: false, dscp: 26 },
+        text,
+    )
 }
 
 fn ms(ns: u64) -> u64 {
