@@ -7,6 +7,7 @@ mod outside;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ringtap_common::tunnel::Kind;
 
 pub use outside::{OutsideArgs, RegistersArgs, RequestsArgs, State};
 
@@ -176,6 +177,19 @@ pub struct FilterArgs {
     /// A header that custom_headers_cdr names has this value (X-Tenant=acme, X-Tenant=ac*)
     #[arg(long, value_name = "NAME=VALUE")]
     pub header: Option<String>,
+    /// Its first message came through such a tunnel (vxlan, gre, erspan2; vxlan:42)
+    #[arg(long, value_name = "TYPE[:NUMBER]", value_parser = tunnel)]
+    pub tunnel: Option<String>,
+}
+
+/// A tunnel's kind must be one that records can have.
+fn tunnel(text: &str) -> Result<String, String> {
+    let kind = text.split(':').next().unwrap_or_default();
+    if Kind::from_label(kind).is_none() {
+        let kinds = Kind::ALL.map(Kind::label).join(", ");
+        return Err(format!("there is no such kind of tunnel; there are {kinds}"));
+    }
+    Ok(text.to_owned())
 }
 
 /// `ringtap calls`

@@ -117,6 +117,7 @@ fn filters(args: &FilterArgs) -> Vec<(&'static str, String)> {
         ("codec", args.codec.clone()),
         ("agent", args.agent.clone()),
         ("header", args.header.clone()),
+        ("tunnel", args.tunnel.clone()),
     ];
     asked.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

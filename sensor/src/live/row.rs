@@ -6,7 +6,7 @@ use ringtap_call::{CallSummary, Live, State};
 use ringtap_cdr::column::Value as Cell;
 use ringtap_cdr::quality::Evidence;
 use ringtap_cdr::record::{CallRecord, Side};
-use ringtap_cdr::{Cidr, Filter, StreamRecord, clock};
+use ringtap_cdr::{Cidr, Filter, StreamRecord, Tunnel, clock, json};
 use serde_json::{Map, Value, json};
 
 use crate::worker::endpoints::CallInstance;
@@ -120,6 +120,7 @@ impl Row {
         let mut row: Map<String, Value> = Map::new();
         row.insert("type".into(), "live".into());
         row.extend(COLUMNS.iter().map(|name| (*name).to_owned()).zip(cells));
+        row.insert("tunnel".into(), tunnel(call.tunnel.as_ref()));
         row.insert("streams".into(), call.streams.iter().map(stream).collect());
         row.into()
     }
@@ -175,6 +176,10 @@ pub(super) fn passes(filter: &Filter, call: &CallSummary, id_sensor: u16) -> boo
         && filter.header.as_ref().is_none_or(|asked| {
             call.custom_headers.iter().any(|one| asked.finds(&one.name, &one.value))
         })
+        && filter
+            .tunnel
+            .as_ref()
+            .is_none_or(|asked| call.tunnel.is_some_and(|t| asked.finds(t.kind.label(), t.id)))
 }
 
 /// A stream with the keys of a record's stream.
@@ -195,6 +200,7 @@ fn stream(stream: &StreamRecord) -> Value {
     };
     let mut cells: Map<String, Value> = ringtap_cdr::column::STREAM.iter().map(cell).collect();
     cells.insert("loss_evidence".into(), stream.quality.evidence.iter().map(evidence).collect());
+    cells.insert("tunnel".into(), tunnel(stream.tunnel.as_ref()));
     Value::Object(cells)
 }
 
@@ -206,6 +212,14 @@ fn evidence(one: &Evidence) -> Value {
         "seen": one.seen,
         "of": one.of,
     })
+}
+
+/// A tunnel with the keys of a record's.
+fn tunnel(tunnel: Option<&Tunnel>) -> Value {
+    let Some(Tunnel { kind, id, src, dst }) = tunnel else { return Value::Null };
+    let ip = |ip: &std::net::IpAddr| ip.to_string();
+    let (src, dst) = (src.as_ref().map(ip), dst.as_ref().map(ip));
+    json!({ "type": kind.as_str(), "id": id, "src": src, "dst": dst })
 }
 
 fn known(text: &str) -> Value {

@@ -4,9 +4,10 @@
 
 use std::fmt::Write;
 
-use ringtap_cdr::record::{DtmfKind, Party, Reason, Side};
+use ringtap_cdr::record::{DtmfKind, Party, Reason, Side, Tunnel};
 use ringtap_cdr::text::safe;
 use ringtap_cdr::{CallRecord, StreamRecord};
+use ringtap_common::tunnel::Kind;
 
 use super::course;
 use super::dialog;
@@ -115,11 +116,27 @@ fn facts(call: &CallRecord, running: bool) -> String {
     if let Some(vlan) = call.vlan {
         place.push(format!("VLAN {vlan}"));
     }
+    if let Some(tunnel) = &call.tunnel {
+        place.push(through(tunnel));
+    }
     place.push(if call.tcp { "SIP over TCP".into() } else { "SIP over UDP".into() });
     place.push(format!("{} SIP messages", call.sip_messages));
     fact("seen", &place.join(", "));
     fact("media", &course::marks(call));
     fact("fault", &safe(&call.malformed));
+    out
+}
+
+/// A tunnel in words.
+fn through(tunnel: &Tunnel) -> String {
+    let title = Kind::from_label(&tunnel.kind).map(Kind::title).unwrap_or(&tunnel.kind);
+    let mut out = format!("through {}", safe(title));
+    if tunnel.id > 0 {
+        let _ = write!(out, " {}", tunnel.id);
+    }
+    if let (Some(src), Some(dst)) = (tunnel.src, tunnel.dst) {
+        let _ = write!(out, " from {} to {}", src.to_canonical(), dst.to_canonical());
+    }
     out
 }
 

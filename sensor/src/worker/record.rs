@@ -13,7 +13,10 @@ use ringtap_call::{CallKey, CallSummary, Cause, Meta, Moment, Party, Side};
 use ringtap_cdr::record::{AfterCall, CallRecord, Dtmf, DtmfKind, LoneStream, Reason, Step};
 use ringtap_cdr::stream::StreamRecord;
 use ringtap_cdr::{Asserted, Record, VqReport, record};
+use ringtap_common::peel::Tunnel;
+use ringtap_common::walk::Ip;
 
+use super::endpoints::socket_addr;
 use super::streams::Finished;
 use crate::ledger::{Event, Tally};
 use crate::writer::Made;
@@ -105,6 +108,7 @@ impl Recorder {
             max_retransmission_invite: Some(clamp8(call.max_retransmission_invite)),
             flags: Some(dialog::flags(call, finished.iter().any(|f| f.report.rtcp.blocks > 0))),
             vlan: (call.vlan != 0).then_some(call.vlan),
+            tunnel: call.tunnel.as_ref().map(tunnel),
             tcp: call.flags.tcp,
             sip_messages: call.messages,
             digest_username: call.digest_username.clone(),
@@ -196,6 +200,17 @@ fn party(party: &Party) -> record::Party {
         name: party.name.clone(),
         addr: Some(party.address),
         agent: party.user_agent.clone(),
+    }
+}
+
+/// Addresses of nobody are not told.
+fn tunnel(tunnel: &Tunnel) -> record::Tunnel {
+    let known = |ip: Ip| (ip != [0; 16]).then(|| socket_addr((ip, 0)).ip());
+    record::Tunnel {
+        kind: CompactString::const_new(tunnel.kind.label()),
+        id: tunnel.id,
+        src: known(tunnel.src),
+        dst: known(tunnel.dst),
     }
 }
 

@@ -4,12 +4,14 @@
 
 mod header;
 pub mod outside;
+mod tunnel;
 
 use crate::clock;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 pub use header::HeaderFilter;
+pub use tunnel::TunnelFilter;
 
 /// What to find; everything that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +38,8 @@ pub struct Filter {
     pub agent: Option<String>,
     /// A configured header has such a value.
     pub header: Option<Box<HeaderFilter>>,
+    /// The first message came through such a tunnel.
+    pub tunnel: Option<Box<TunnelFilter>>,
     /// At most so many, the latest; `None`: all.
     pub limit: Option<usize>,
 }
@@ -82,6 +86,9 @@ impl Filter {
             "agent" => self.agent = text(),
             "header" => {
                 self.header = Some(Box::new(read("header", value, HeaderFilter::ACCEPTED)?));
+            }
+            "tunnel" => {
+                self.tunnel = Some(Box::new(read("tunnel", value, TunnelFilter::ACCEPTED)?));
             }
             "limit" => self.limit = Some(read("limit", value, "a number")?),
             _ => return Err(refused("filter", name, "the name of a filter")),

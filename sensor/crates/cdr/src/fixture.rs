@@ -6,7 +6,7 @@ use crate::quality::{Cause, Encryption, Evidence, Interval, Quality, Xr};
 use crate::record::asserted::Asserted;
 use crate::record::dialog::{Branch, CustomHeader, Dialog, Timer, Transfer};
 use crate::record::{
-    AfterCall, CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step,
+    AfterCall, CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step, Tunnel,
 };
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use crate::vq::{VqMetrics, VqReport};
@@ -19,6 +19,7 @@ fn stream() -> StreamRecord {
         src: "10.0.0.1:4000".parse().unwrap(),
         dst: "10.0.0.2:5000".parse().unwrap(),
         side: Some(Side::Caller),
+        tunnel: Some(Tunnel { kind: "mpls".into(), id: 7, src: None, dst: None }),
         ssrc: 0xdead_beef,
         payload: 8,
         codec: "PCMA".into(),
@@ -166,6 +167,7 @@ pub(crate) fn call(n: u64) -> CallRecord {
         max_retransmission_invite: Some(0),
         flags: Some(1 << 63),
         vlan: Some(100),
+        tunnel: Some(tunnel()),
         tcp: true,
         sip_messages: 7,
         digest_username: "alice".into(),
@@ -184,6 +186,16 @@ pub(crate) fn call(n: u64) -> CallRecord {
         dialog: dialog(),
         malformed: "bad_quote".into(),
         ..CallRecord::default()
+    }
+}
+
+/// A tunnel.
+pub(crate) fn tunnel() -> Tunnel {
+    Tunnel {
+        kind: "vxlan".into(),
+        id: 4660,
+        src: Some("192.0.2.1".parse().unwrap()),
+        dst: Some("2001:db8::2".parse().unwrap()),
     }
 }
 
@@ -252,6 +264,7 @@ pub(crate) fn transaction(n: u64, method: &str) -> TransactionRecord {
         sighup: false,
         tcp: true,
         vlan: Some(7),
+        tunnel: Some(tunnel()),
         repeats: 9,
         malformed: "bad_version".into(),
     }
@@ -290,6 +303,7 @@ pub(crate) fn register(n: u64) -> RegisterRecord {
         sighup: false,
         tcp: false,
         vlan: Some(7),
+        tunnel: Some(tunnel()),
         malformed: "".into(),
     }
 }

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
 use crate::quality::Quality;
 use crate::record::dialog::{BRANCH, CustomHeader, DIALOG, TRANSFER};
-use crate::record::{CallRecord, LoneStream, Record};
+use crate::record::{CallRecord, LoneStream, Record, Tunnel};
 use crate::stream::StreamRecord;
 use crate::text;
 use crate::vq::{VQ, VqReport};
@@ -55,6 +55,7 @@ fn push_call_with(out: &mut String, call: &CallRecord, detail: Detail) {
     for (name, value) in call_values(call) {
         push_pair(out, &name, value);
     }
+    push_tunnel(out, call.tunnel.as_ref());
     push_headers(out, &call.dialog.custom_headers);
     out.push_str(",\"media_marks\":[");
     for (n, name) in call.media_marks.names().enumerate() {
@@ -226,10 +227,25 @@ fn push_stream_pairs(out: &mut String, stream: &StreamRecord, detail: Detail) {
         let value = value(stream);
         if n == 0 { push_first(out, name, value) } else { push_pair(out, name, value) }
     }
+    push_tunnel(out, stream.tunnel.as_ref());
     push_evidence(out, &stream.quality);
     if detail.intervals {
         push_intervals(out, &stream.quality);
     }
+}
+
+/// An object with the tunnel that packets came through, if they did.
+fn push_tunnel(out: &mut String, tunnel: Option<&Tunnel>) {
+    let Some(Tunnel { kind, id, src, dst }) = tunnel else {
+        return push_pair(out, "tunnel", Value::Null);
+    };
+    let ip = |address: &Option<std::net::IpAddr>| address.map_or(Value::Null, Value::Ip);
+    out.push_str(",\"tunnel\":{");
+    push_first(out, "type", Value::Text(kind));
+    push_pair(out, "id", Value::Int(i64::from(*id)));
+    push_pair(out, "src", ip(src));
+    push_pair(out, "dst", ip(dst));
+    out.push('}');
 }
 
 fn push_evidence(out: &mut String, quality: &Quality) {
@@ -358,6 +374,10 @@ mod tests {
             ("custom_headers", "{\"X-Cause\":\"ä\\\"\",\"X-Tenant\":\"acme-7\"}"),
             ("lost", "2"),
             ("packet_loss_perc_mult1000", "400"),
+            (
+                "tunnel",
+                "{\"type\":\"vxlan\",\"id\":4660,\"src\":\"192.0.2.1\",\"dst\":\"2001:db8::2\"}",
+            ),
         ] {
             assert!(call.contains(&format!("\"{key}\":{value},")), "{key}: {call}");
         }
@@ -417,7 +437,7 @@ mod tests {
         assert_eq!(unique.len(), keys(&empty).len());
         let json = parsed(&Record::Call(Box::new(empty)));
         assert_eq!(json["streams"], serde_json::json!([]));
-        assert_eq!(json["ID"], Json::Null);
+        assert_eq!((&json["ID"], &json["tunnel"]), (&Json::Null, &Json::Null));
         assert_eq!(json["a_lost"], Json::Null);
     }
 
@@ -428,6 +448,8 @@ mod tests {
         assert_eq!(json["ID"], "9");
         assert_eq!(json["id_sensor"], 3);
         assert_eq!(json["received"], 498);
+        let tunnel = serde_json::json!({ "type": "mpls", "id": 7, "src": null, "dst": null });
+        assert_eq!(json["tunnel"], tunnel);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub mod stream;
 pub mod text;
 
 pub use filter::outside::OutsideFilter;
-pub use filter::{Cidr, Filter, FilterError, HeaderFilter};
+pub use filter::{Cidr, Filter, FilterError, HeaderFilter, TunnelFilter};
 pub use id::IdSource;
 pub use media::marks::{self, MediaMarks};
 pub use media::quality::{self, Quality};
@@ -31,7 +31,9 @@ pub use media::vq::{self, VqMetrics, VqReport};
 pub use outside::{RegisterRecord, RegisterState, TransactionRecord};
 pub use record::asserted::Asserted;
 pub use record::dialog::Dialog;
-pub use record::{CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step};
+pub use record::{
+    CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step, Tunnel,
+};
 pub use store::totals::Totals;
 pub use store::{Store, StoreError, Written, open, open_existing};
 pub use stream::{Mos, Rtcp, StreamRecord, Ttl};

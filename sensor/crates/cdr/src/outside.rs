@@ -7,8 +7,8 @@
 use compact_str::CompactString;
 use std::net::SocketAddr;
 
-use crate::record::Party;
 use crate::record::dialog::CustomHeader;
+use crate::record::{Party, Tunnel};
 
 /// A body, without what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct TransactionRecord {
     pub tcp: bool,
     /// The VLAN of the first message.
     pub vlan: Option<u16>,
+    /// The tunnel that the first message came through.
+    pub tunnel: Option<Tunnel>,
     /// Equal requests between the same parties, with equal outcome, since the last record of
     /// them: they have no records.
     pub repeats: u32,
@@ -227,6 +229,8 @@ pub struct RegisterRecord {
     pub tcp: bool,
     /// The VLAN of the attempt.
     pub vlan: Option<u16>,
+    /// The tunnel that the attempt came through.
+    pub tunnel: Option<Tunnel>,
     /// The first fault found in one of the attempt's messages, or empty.
     pub malformed: CompactString,
 }

@@ -6,6 +6,7 @@
 pub mod asserted;
 pub mod dialog;
 mod legs;
+mod tunnel;
 
 use crate::marks::MediaMarks;
 use crate::outside::{RegisterRecord, TransactionRecord};
@@ -17,6 +18,7 @@ use dialog::Dialog;
 use std::net::{IpAddr, SocketAddr};
 
 pub use legs::{LEGS_MAX, Leg, Legs};
+pub use tunnel::Tunnel;
 
 /// One thing to store.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +149,8 @@ pub struct CallRecord {
     pub flags: Option<u64>,
     /// The VLAN of the first message.
     pub vlan: Option<u16>,
+    /// The tunnel that the first message came through.
+    pub tunnel: Option<Tunnel>,
     /// Some of the call's SIP came over TCP.
     pub tcp: bool,
     /// SIP messages of the call, retransmissions included.

@@ -3,7 +3,7 @@
 //! Sums and scores come ready from the media crate; nothing is computed here but ratios.
 
 use crate::quality::Quality;
-use crate::record::Side;
+use crate::record::{Side, Tunnel};
 use compact_str::CompactString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -66,6 +66,8 @@ pub struct StreamRecord {
     pub exact: bool,
     /// By which the spool names its packets.
     pub spool_key: u64,
+    /// The tunnel that its first packets came through.
+    pub tunnel: Option<Tunnel>,
     /// More of its quality.
     pub quality: Quality,
 }
@@ -153,6 +155,7 @@ impl Default for StreamRecord {
             multi_call: false,
             exact: true,
             spool_key: 0,
+            tunnel: None,
             quality: Quality::default(),
         }
     }

@@ -10,7 +10,7 @@ use ringtap_cdr::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use ringtap_media::score::mos::impairment;
 use ringtap_media::{Kind, RtcpReport, StreamReport, interval};
 
-use super::side;
+use super::{side, tunnel};
 use crate::worker::endpoints::{endpoint, socket_addr};
 use crate::worker::streams::{Finished, blame};
 
@@ -139,6 +139,7 @@ pub(super) fn stream(
         multi_call: finished.shared,
         exact: report.exact,
         spool_key: finished.session,
+        tunnel: finished.tunnel.as_ref().map(tunnel),
         quality: quality(finished, claim.is_some_and(|c| c.secure)),
     }
 }

@@ -8,7 +8,7 @@ use ringtap_call::{RegisterState, RegisterSummary, Response, TransactionSummary}
 use ringtap_cdr::outside::{self, RegisterRecord, TransactionRecord};
 use ringtap_sip::Reason;
 
-use super::{Recorder, party, us};
+use super::{Recorder, party, tunnel, us};
 
 impl Recorder {
     /// The record of a request outside of calls.
@@ -41,6 +41,7 @@ impl Recorder {
             sighup: t.flushed,
             tcp: t.tcp,
             vlan: (t.vlan != 0).then_some(t.vlan),
+            tunnel: t.tunnel.as_ref().map(tunnel),
             repeats: 0,
             malformed: label(t.malformed),
         }
@@ -79,6 +80,7 @@ impl Recorder {
             sighup: r.flushed,
             tcp: r.tcp,
             vlan: (r.vlan != 0).then_some(r.vlan),
+            tunnel: r.tunnel.as_ref().map(tunnel),
             malformed: label(r.malformed),
         }
     }

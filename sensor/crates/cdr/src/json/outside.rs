@@ -1,6 +1,6 @@
 //! Registrations and requests outside of calls as JSON and CSV.
 
-use super::{push_headers, push_pair, push_plain};
+use super::{push_headers, push_pair, push_plain, push_tunnel};
 use crate::column::outside::{MESSAGE, REGISTER, SIP_MSG};
 use crate::column::{Column, Value};
 use crate::outside::{RegisterRecord, TransactionRecord};
@@ -15,6 +15,7 @@ fn columns(transaction: &TransactionRecord) -> &'static [Column<TransactionRecor
 pub fn push_transaction(out: &mut String, transaction: &TransactionRecord) {
     let kind = if transaction.is_message() { "message" } else { "sip" };
     push_pairs(out, kind, columns(transaction), transaction);
+    push_tunnel(out, transaction.tunnel.as_ref());
     push_headers(out, &transaction.custom_headers);
     out.push('}');
 }
@@ -22,6 +23,7 @@ pub fn push_transaction(out: &mut String, transaction: &TransactionRecord) {
 /// Appends a change of a registration, without a line feed.
 pub fn push_register(out: &mut String, register: &RegisterRecord) {
     push_pairs(out, "register", REGISTER, register);
+    push_tunnel(out, register.tunnel.as_ref());
     out.push('}');
 }
 

@@ -10,14 +10,14 @@ mod bind;
 mod dialog;
 mod facts;
 mod legs;
+mod media;
 mod names;
 mod outside;
-mod quality;
 mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod vq;
+mod tunnel;
 mod write;
 
 use crate::filter::Filter;

@@ -10,6 +10,7 @@ mod tests;
 use super::bind::{Address, CALLID_MAX, TEXT_MAX, Text, clip, file_name};
 use super::dialog::headers;
 use super::names::Names;
+use super::tunnel;
 use super::write::{first_id, give_up, insert};
 use crate::clock;
 use crate::id;
@@ -149,6 +150,7 @@ pub(super) fn put_transaction(
     let first = first_id(t.id, t.id_sensor, t.first_us);
     let same = |id| Ok(find::transaction(connection, id)?.is_some_and(|there| there.is_same(t)));
     let Some(id) = insert_own(&mut own, first, same)? else { return Ok(None) };
+    tunnel::write(connection, (id as i64, tunnel::REQUEST), &calldate, t.tunnel.as_ref())?;
     if t.is_message() {
         put_message(connection, names, id, &calldate, t)?;
         headers::write_of_message(connection, id, &calldate, &t.custom_headers, names)?;
@@ -297,6 +299,7 @@ pub(super) fn put_register(
     let first = first_id(r.id, r.id_sensor, r.created_us);
     let same = |id| Ok(find::register(connection, id)?.is_some_and(|there| there.is_same(r)));
     let Some(id) = insert_own(&mut own, first, same)? else { return Ok(None) };
+    tunnel::write(connection, (id as i64, tunnel::REGISTER), &calldate, r.tunnel.as_ref())?;
     let agent = names.agent(connection, &r.agent)?;
     let failed = r.state == RegisterState::Failed;
     let sql = if failed { &SQL_FAILED } else { &SQL_STATE };

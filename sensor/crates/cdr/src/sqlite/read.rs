@@ -3,7 +3,8 @@
 //! The columns of a direction are not read: they are made again from the streams.
 
 use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
-use super::{quality, vq};
+use super::media::{quality, vq};
+use super::tunnel;
 use crate::clock;
 use crate::filter::Filter;
 use crate::marks::MediaMarks;
@@ -156,6 +157,9 @@ pub(super) fn conditions(filter: &Filter) -> Where {
     if let Some(header) = &filter.header {
         super::dialog::headers::condition(&mut question, header);
     }
+    if let Some(asked) = &filter.tunnel {
+        tunnel::condition(&mut question, asked);
+    }
     question
 }
 
@@ -222,7 +226,8 @@ pub(super) fn lone_streams(
         || filter.called.is_some()
         || filter.response.is_some()
         || filter.agent.is_some()
-        || filter.header.is_some();
+        || filter.header.is_some()
+        || filter.tunnel.is_some();
     if of_calls {
         return Ok(());
     }
@@ -278,6 +283,7 @@ pub(super) fn lone_stream(connection: &Connection, id: u64) -> Result<Option<Lon
 /// What other tables have of a stream without a call.
 fn lone_more(connection: &Connection, lone: &mut LoneStream) -> Result<()> {
     lone.stream.quality = quality::read(connection, lone.id, quality::LONE)?;
+    lone.stream.tunnel = tunnel::read(connection, lone.id, tunnel::LONE)?;
     let sql = "SELECT call_key, instance, callid FROM ringtap_after WHERE ID = ?1";
     let after = connection.prepare_cached(sql)?.query_row([lone.id as i64], |row| {
         let mut c = Columns { row, at: 0 };
@@ -320,6 +326,7 @@ fn children(connection: &Connection, call: &mut CallRecord) -> Result<()> {
     for (index, stream) in (0..).zip(&mut call.streams) {
         stream.quality = quality::read(connection, call.id, index)?;
     }
+    tunnel::fill(connection, call)?;
     let sql = "SELECT firsttime, saddr, daddr, dtmf, type FROM cdr_dtmf WHERE cdr_ID = ?1 \
                ORDER BY rowid";
     let mut statement = connection.prepare_cached(sql)?;
@@ -442,6 +449,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         max_retransmission_invite: c.next()?,
         flags: c.next::<Option<i64>>()?.map(|flags| flags as u64),
         vlan: c.next()?,
+        tunnel: None,
         tcp: c.next()?,
         sip_messages: c.next()?,
         ladder_dropped: c.next()?,

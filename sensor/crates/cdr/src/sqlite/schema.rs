@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("0007_outside.sql"),
     include_str!("0008_headers.sql"),
     include_str!("0009_after.sql"),
+    include_str!("0010_tunnel.sql"),
 ];
 
 /// The version that this build writes.

@@ -6,9 +6,10 @@ use super::bind::{Address, CALLID_MAX, STREAM, TEXT_MAX, Text, bind_cdr, bind_st
 use super::bind::{clip, file_name, ladder};
 use super::dialog;
 use super::legs;
+use super::media::{quality, vq};
 use super::names::Names;
 use super::outside;
-use super::{quality, vq};
+use super::tunnel;
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS};
 use crate::id;
@@ -226,6 +227,7 @@ impl<'c> Batch<'c> {
         if !call.ladder.is_empty() {
             self.ladder.execute(params![id, calldate, ladder(&call.ladder)])?;
         }
+        tunnel::write_call(self.connection, id, calldate, call)?;
         self.dialog.write(id, calldate, call, self.names)?;
         self.legs.write(id, calldate, call)
     }
@@ -313,6 +315,8 @@ impl<'c> Batch<'c> {
         let calldate = clock::database(lone.stream.first_us);
         let place = (id as i64, quality::LONE);
         quality::write(&mut self.quality, place, &calldate, &lone.stream.quality)?;
+        let place = (id as i64, tunnel::LONE);
+        tunnel::write(self.connection, place, &calldate, lone.stream.tunnel.as_ref())?;
         if let Some(call) = &lone.after {
             let sql = insert("ringtap_after", "ID, calldate, call_key, instance, callid");
             self.connection.prepare_cached(&sql)?.execute(params![

@@ -6,6 +6,7 @@ use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
 use crate::sqlite::bind::Address;
 use crate::sqlite::dialog::headers;
 use crate::sqlite::read::{Columns, Where, anywhere, boxed, range, times};
+use crate::sqlite::tunnel;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::ops::ControlFlow;
 
@@ -40,6 +41,7 @@ pub(in crate::sqlite) fn transactions(
     }
     let read = |row: &Row<'_>| {
         let mut record = transaction_of(row)?;
+        record.tunnel = tunnel::read(connection, record.id, tunnel::REQUEST)?;
         if which == Requests::Messages {
             record.custom_headers = headers::read_of_message(connection, record.id)?;
         }
@@ -64,7 +66,12 @@ pub(in crate::sqlite) fn registers(
              AND later.ID > ringtap_register.ID)";
         question.and(condition, []);
     }
-    select(connection, "ringtap_register", REGISTER, question, filter, register_of, each)
+    let read = |row: &Row<'_>| {
+        let mut record = register_of(row)?;
+        record.tunnel = tunnel::read(connection, record.id, tunnel::REGISTER)?;
+        Ok(record)
+    };
+    select(connection, "ringtap_register", REGISTER, question, filter, read, each)
 }
 
 fn conditions(filter: &OutsideFilter, numbers: [&str; 2], agents: [&str; 2]) -> Where {

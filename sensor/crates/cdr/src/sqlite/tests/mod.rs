@@ -125,6 +125,7 @@ fn each_filter_finds_its_calls_and_no_others() {
     second.calldate_us += 60_000_000;
     second.callend_us += 60_000_000;
     second.id_sensor = 0;
+    second.tunnel = None;
     second.caller.number = "al%ice".into();
     second.called.number = "300".into();
     second.caller.addr = Some("192.168.1.9:5060".parse().unwrap());
@@ -163,6 +164,10 @@ fn each_filter_finds_its_calls_and_no_others() {
         ("agent", "soft_phone", &[2]),
         ("agent", "softyphone", &[]),
         ("agent", "100%", &[2]),
+        ("tunnel", "vxlan", &[1]),
+        ("tunnel", "vxlan:4660", &[1]),
+        ("tunnel", "vxlan:4661", &[]),
+        ("tunnel", "mpls", &[]),
         ("limit", "1", &[2]),
         ("limit", "0", &[]),
     ] {

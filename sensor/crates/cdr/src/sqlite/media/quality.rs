@@ -1,13 +1,13 @@
 //! The table `ringtap_quality`: a row for each stream, of a call or without one.
 
-use super::bind::Text;
 use crate::quality::{Encryption, Quality, Xr, course_of, evidence_of};
+use crate::sqlite::bind::Text;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 type Result<T> = rusqlite::Result<T>;
 
 /// `"index"` of a stream that no call claimed.
-pub(super) const LONE: i64 = -1;
+pub(in crate::sqlite) const LONE: i64 = -1;
 
 const COLUMNS: &str = "lost_sensor, lost_mirror, evidence, encryption, gaps, stray, codec_changes, \
     dscp, mos_scale, mos_figures, r_f1, path_ms, half_trip_ms, sender_reports, byes, xr_blocks, \
@@ -15,7 +15,7 @@ const COLUMNS: &str = "lost_sensor, lost_mirror, evidence, encryption, gaps, str
     xr_end_system_ms, interval_ms, course";
 
 /// The statement for [`write`].
-pub(super) fn prepare(connection: &Connection) -> Result<CachedStatement<'_>> {
+pub(in crate::sqlite) fn prepare(connection: &Connection) -> Result<CachedStatement<'_>> {
     let marks = vec!["?"; COLUMNS.split(',').count()].join(",");
     connection.prepare_cached(&format!(
         "INSERT OR IGNORE INTO ringtap_quality (ID, \"index\", calldate, {COLUMNS}) \
@@ -24,7 +24,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<CachedStatement<'_>> {
 }
 
 /// Stores one row.
-pub(super) fn write(
+pub(in crate::sqlite) fn write(
     statement: &mut CachedStatement<'_>,
     (id, index): (i64, i64),
     calldate: &str,
@@ -66,7 +66,7 @@ pub(super) fn write(
 }
 
 /// The row of one stream; a stream of an earlier version has none.
-pub(super) fn read(connection: &Connection, id: u64, index: i64) -> Result<Quality> {
+pub(in crate::sqlite) fn read(connection: &Connection, id: u64, index: i64) -> Result<Quality> {
     let sql = format!("SELECT {COLUMNS} FROM ringtap_quality WHERE ID = ?1 AND \"index\" = ?2");
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_row(params![id as i64, index], quality_of).optional()?;

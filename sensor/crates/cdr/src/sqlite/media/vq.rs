@@ -1,7 +1,7 @@
 //! The table `ringtap_vq`: voice quality reports, found by the call that they name.
 
-use super::read::Ip;
 use crate::clock;
+use crate::sqlite::read::Ip;
 use crate::vq::{VQ, VqMetrics, VqReport};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::net::SocketAddr;
@@ -17,7 +17,11 @@ fn columns() -> String {
 }
 
 /// Stores a report under this ID. False: the ID is taken.
-pub(super) fn write(connection: &Connection, id: u64, report: &VqReport) -> Result<bool> {
+pub(in crate::sqlite) fn write(
+    connection: &Connection,
+    id: u64,
+    report: &VqReport,
+) -> Result<bool> {
     let marks = vec!["?"; 5 + VQ.len()].join(",");
     let sql = format!(
         "INSERT OR IGNORE INTO ringtap_vq (ID, calldate, ts_us, id_sensor, call_key, {}) \
@@ -37,7 +41,11 @@ pub(super) fn write(connection: &Connection, id: u64, report: &VqReport) -> Resu
 }
 
 /// Whether this very report is there under this ID.
-pub(super) fn is_there(connection: &Connection, id: u64, report: &VqReport) -> Result<bool> {
+pub(in crate::sqlite) fn is_there(
+    connection: &Connection,
+    id: u64,
+    report: &VqReport,
+) -> Result<bool> {
     let sql = "SELECT 1 FROM ringtap_vq WHERE ID = ?1 AND ts_us = ?2 AND call_key = ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let at = params![id as i64, report.ts_us as i64, report.call_key as i64];
@@ -45,7 +53,7 @@ pub(super) fn is_there(connection: &Connection, id: u64, report: &VqReport) -> R
 }
 
 /// The reports that name a call, oldest first.
-pub(super) fn of_call(connection: &Connection, call_key: u64) -> Result<Vec<VqReport>> {
+pub(in crate::sqlite) fn of_call(connection: &Connection, call_key: u64) -> Result<Vec<VqReport>> {
     let sql = format!(
         "SELECT ID, ts_us, id_sensor, call_key, {} FROM ringtap_vq WHERE call_key = ?1 \
          ORDER BY ts_us, ID LIMIT {REPORTS_MAX}",
