@@ -1,7 +1,10 @@
-//! However SIP travels, the records are the same: TCP in any segmentation, WebSocket, fragments.
+//! However SIP travels, the records are the same: TCP in any segmentation, WebSocket, fragments;
+//! in `tunnels`, the same of everything.
 //!
 //! The truth of the generator is compared elsewhere; here one capture is compared with another
 //! whose SIP was carried otherwise.
+
+mod tunnels;
 
 use std::path::Path;
 
