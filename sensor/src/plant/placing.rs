@@ -2,7 +2,8 @@
 //! tunnel it comes through, so that the records are the same for any number of workers.
 //!
 //! Pieces of a tunnel's packet follow its first one. One that overtakes the first goes by the
-//! tunnel's own ends, and its packet is not put together where there are several workers.
+//! tunnel's own ends, and its packet is not put together where there are several workers. So does
+//! a packet whose first piece ends before the addresses inside, which no MTU in use makes.
 
 use std::collections::VecDeque;
 
