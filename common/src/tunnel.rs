@@ -5,9 +5,10 @@
 //! a checksum, and nothing keeps state.
 //!
 //! Formats: RFC 2003 and 4213 (IP in IP), RFC 2784, 2890 and 7637 (GRE, NVGRE), RFC 2637 (GRE of
-//! PPTP), ERSPAN types I to III (draft-foschiano-erspan), RFC 7348 (VXLAN), draft-ietf-nvo3-vxlan-gpe,
-//! RFC 8926 (Geneve), RFC 8300 (NSH), RFC 3032, 4023, 4385 and 7510 (MPLS), RFC 2516 (PPPoE), RFC 2661
-//! and 3931 (L2TP), RFC 1661 (PPP), RFC 8086 (GRE in UDP), RFC 3378 (EtherIP), TZSP.
+//! PPTP), ERSPAN types I to III (draft-foschiano-erspan), RFC 7348 (VXLAN),
+//! draft-ietf-nvo3-vxlan-gpe, RFC 8926 (Geneve), RFC 8300 (NSH), RFC 3032, 4023, 4385 and 7510
+//! (MPLS), RFC 2516 (PPPoE), RFC 2661 and 3931 (L2TP), RFC 1661 (PPP), RFC 8086 (GRE in UDP), RFC
+//! 3378 (EtherIP), TZSP.
 
 mod gre;
 mod l2tp;
@@ -125,11 +126,8 @@ impl Kind {
     #[inline(always)]
     #[must_use]
     pub fn is_cheap(self) -> bool {
-        match self {
-            Self::Ipip | Self::Gre | Self::Vxlan | Self::Geneve => true,
-            Self::Erspan1 | Self::Erspan2 | Self::Erspan3 => true,
-            _ => false,
-        }
+        let is_erspan = matches!(self, Self::Erspan1 | Self::Erspan2 | Self::Erspan3);
+        is_erspan || matches!(self, Self::Ipip | Self::Gre | Self::Vxlan | Self::Geneve)
     }
 }
 

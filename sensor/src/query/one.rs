@@ -129,7 +129,10 @@ fn facts(call: &CallRecord, running: bool) -> String {
 
 /// A tunnel in words.
 fn through(tunnel: &Tunnel) -> String {
-    let title = Kind::from_label(&tunnel.kind).map(Kind::title).unwrap_or(&tunnel.kind);
+    let title = match Kind::from_label(&tunnel.kind) {
+        Some(kind) => kind.title(),
+        None => &tunnel.kind,
+    };
     let mut out = format!("through {}", safe(title));
     if tunnel.id > 0 {
         let _ = write!(out, " {}", tunnel.id);

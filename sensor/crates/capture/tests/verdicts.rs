@@ -270,14 +270,13 @@ fn a_frame_without_room_for_a_stamp_is_redirected_all_the_same() {
 
 /// What the program looks into itself; everything else goes to user space whole.
 fn is_peeled(wrap: Wrap) -> bool {
-    match wrap {
-        Wrap::InIpv4 | Wrap::InIpv6 | Wrap::GreIpv6 | Wrap::GreEthernet | Wrap::Nvgre => true,
-        Wrap::Gre | Wrap::GreChecksum | Wrap::GreKey | Wrap::GreSequence | Wrap::GreAll => true,
-        Wrap::Erspan1 | Wrap::Erspan2 | Wrap::Erspan3 | Wrap::Erspan3Platform => true,
-        Wrap::Vxlan | Wrap::VxlanGroup | Wrap::VxlanGpe | Wrap::VxlanGpeIp => true,
-        Wrap::Geneve | Wrap::GeneveOptions => true,
-        _ => false,
-    }
+    let by_udp = matches!(wrap, Wrap::Geneve | Wrap::GeneveOptions)
+        || matches!(wrap, Wrap::Vxlan | Wrap::VxlanGroup | Wrap::VxlanGpe | Wrap::VxlanGpeIp);
+    let is_erspan =
+        matches!(wrap, Wrap::Erspan1 | Wrap::Erspan2 | Wrap::Erspan3 | Wrap::Erspan3Platform);
+    let is_gre = matches!(wrap, Wrap::Gre | Wrap::GreChecksum | Wrap::GreKey | Wrap::GreSequence)
+        || matches!(wrap, Wrap::GreAll | Wrap::GreIpv6 | Wrap::GreEthernet | Wrap::Nvgre);
+    by_udp || is_erspan || is_gre || matches!(wrap, Wrap::InIpv4 | Wrap::InIpv6)
 }
 
 #[test]

@@ -146,11 +146,8 @@ impl Wrap {
     /// Whether it stands on Ethernet, and has no addresses of its own.
     #[must_use]
     pub fn is_on_ethernet(self) -> bool {
-        match self {
-            Self::Mpls | Self::MplsVlan | Self::MplsEthernet => true,
-            Self::Pppoe | Self::PppoeVlan | Self::Nsh | Self::VnTag => true,
-            _ => false,
-        }
+        let is_mpls = matches!(self, Self::Mpls | Self::MplsVlan | Self::MplsEthernet);
+        is_mpls || matches!(self, Self::Pppoe | Self::PppoeVlan | Self::Nsh | Self::VnTag)
     }
 
     /// The number that it has.
