@@ -31,6 +31,15 @@ pub const PROGRAMS: &str = "PROGRAMS";
 /// Map of one [`Place`] for each processor: where [`INNER_PROGRAM`] goes on.
 pub const PLACE: &str = "PLACE";
 
+/// Map from this host's own addresses, each an [`Address`].
+pub const OWN: &str = "OWN";
+/// Map from the addresses of hosts that have sent a tunnel's packet, each an [`Address`].
+pub const SENDERS: &str = "SENDERS";
+
+/// Size of [`OWN`].
+pub const OWN_MAX: u32 = 1024;
+/// Size of [`SENDERS`]: the longest silent are forgotten.
+pub const SENDERS_MAX: u32 = 4096;
 /// Default size of [`LEARNED`], in endpoints.
 pub const LEARNED_MAX: u32 = 65_536;
 /// Default size of [`DEDUP`], in slots: 4 × 5.25 Mpps × 20 ms, rounded up to a power of two.
@@ -50,6 +59,10 @@ pub enum Mode {
     Span = 0,
     /// They go on to the host.
     PassRest = 1,
+    /// A host that receives a mirror's tunnels beside its own traffic: what is in tunnels and is
+    /// not VoIP is dropped; what is not in tunnels goes on to the host, and so does VoIP that is
+    /// addressed to it.
+    Tunnel = 2,
 }
 
 /// How media is told from other datagrams.
@@ -254,14 +267,29 @@ pub struct Place {
     pub depth: u16,
 }
 
-/// The key of [`LEARNED`].
+/// An address as a key: the key of [`OWN`] and [`SENDERS`].
 ///
-/// The address is two words, and not bytes: the kernel refuses a program that writes its stack in
-/// pieces across their borders, as the compiler does with bytes.
+/// It is two words, and not bytes: the kernel refuses a program that writes its stack in pieces
+/// across their borders, as the compiler does with bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address([u64; 2]);
+
+impl Address {
+    /// The key of an address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(ip: Ip) -> Self {
+        let [a, b, c, d, e, f, g, h, low @ ..] = ip;
+        Self([u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes(low)])
+    }
+}
+
+/// The key of [`LEARNED`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    ip: [u64; 2],
+    address: Address,
     /// UDP port, in the machine's byte order.
     port: u64,
 }
@@ -271,9 +299,7 @@ impl Endpoint {
     #[inline(always)]
     #[must_use]
     pub const fn new(ip: Ip, port: u16) -> Self {
-        let [a, b, c, d, e, f, g, h, low @ ..] = ip;
-        let high = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
-        Self { ip: [high, u64::from_ne_bytes(low)], port: port as u64 }
+        Self { address: Address::new(ip), port: port as u64 }
     }
 }
 
@@ -286,7 +312,7 @@ const _: () = {
     assert!(size_of::<Settings>() == 56);
     assert!(size_of::<PortSets>() == 4 * 8192 + 65_536);
     assert!(size_of::<Place>() == 8);
-    assert!(size_of::<Endpoint>() == 24);
+    assert!(size_of::<Endpoint>() == 24 && size_of::<Address>() == 16);
     assert!(DEDUP_SLOTS.is_power_of_two() && DEDUP_SLOTS_MAX.is_power_of_two());
     assert!(DEDUP_SLOTS as u64 >= 4 * 5_250_000 * DEDUP_WINDOW_NS / 1_000_000_000);
 };

@@ -77,6 +77,8 @@ verdicts! {
     Tunnel = "tunnel", Redirected;
     /// A further copy of a packet that was redirected already.
     Duplicate = "duplicate", Dropped;
+    /// VoIP that is addressed to this host, where only that of others is wanted.
+    OwnVoip = "own_voip", Rest;
     /// Worth redirecting, but no socket is bound to the frame's queue.
     NoSocket = "no_socket", Rest;
     /// Sound UDP or TCP that is not VoIP.

@@ -2,7 +2,7 @@
 
 use ringtap_common::classify::{Class, classify};
 use ringtap_common::cursor::Cursor;
-use ringtap_common::maps::{Endpoint, PortSets};
+use ringtap_common::maps::{Address, Endpoint, PortSets};
 use ringtap_common::tunnel::{self, Kind};
 use ringtap_common::verdict::{Fate, Verdict};
 use ringtap_common::walk::{
@@ -44,6 +44,9 @@ pub(crate) fn sift(packet: &Packet, layer: Layer) -> Step {
     let Some(ports) = maps::PORTS.get_ptr(0) else { return Step::Not(Verdict::NotVoip) };
     // SAFETY: the map's only value; user space may replace it meanwhile, and any bits are valid.
     let ports = unsafe { &*ports };
+    if maps::is_shared() && (headers.is_tunnel() || tunnel::by_port(&headers, ports).is_some()) {
+        note_sender(headers.src);
+    }
     if maps::tunnel_depth() > 0
         && let Some(step) = tunnel(packet, &headers, ports)
     {
@@ -86,6 +89,26 @@ fn tunnel(packet: &Packet, h: &Headers, ports: &PortSets) -> Option<Step> {
     let Layer { ethertype, at } = inner.layer;
     let ethertype = packet.forget(usize::from(ethertype)) as u16;
     Some(Step::Enter(Layer { ethertype, at: packet.forget(at) }))
+}
+
+/// Pieces of tunnels' packets have no port: they are known by who sends tunnels.
+#[inline(always)]
+fn note_sender(ip: Ip) {
+    let address = Address::new(ip);
+    if maps::SENDERS.get_ptr(address).is_none() {
+        // A full table forgets the longest silent; there is nothing to do about an error.
+        let _ = maps::SENDERS.insert(address, 1, 0);
+    }
+}
+
+/// Whether a frame is this host's own business, on an interface that brings a mirror's tunnels
+/// besides.
+#[inline(always)]
+pub(crate) fn is_own(wanted: &Wanted) -> bool {
+    let h = &wanted.headers;
+    let piece = !matches!(h.fragment, Fragment::Whole);
+    maps::OWN.get_ptr(Address::new(h.dst)).is_some()
+        && !(piece && maps::SENDERS.get_ptr(Address::new(h.src)).is_some())
 }
 
 #[inline(always)]

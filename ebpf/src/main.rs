@@ -20,7 +20,7 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::warn;
 use bounds::Packet;
-use filter::Step;
+use filter::{Step, Wanted};
 use ringtap_common::maps::{Mode, Place};
 use ringtap_common::verdict::{Fate, Verdict};
 use ringtap_common::walk::Layer;
@@ -59,16 +59,7 @@ fn finish(ctx: &XdpContext, packet: &Packet, step: Step, depth: u16) -> u32 {
             whole(ctx)
         }
         Step::Enter(_) => (Verdict::TooDeep.index(), Verdict::TooDeep.fate()),
-        Step::Wanted(wanted) => {
-            let now_ns = maps::clock_ns();
-            if dedup::is_duplicate(&packet.afresh(ctx), &wanted.headers, now_ns) {
-                (Verdict::Duplicate.index(), Verdict::Duplicate.fate())
-            } else if steer::redirect(ctx, now_ns) {
-                (wanted.verdict, Fate::Redirected)
-            } else {
-                (Verdict::NoSocket.index(), Verdict::NoSocket.fate())
-            }
-        }
+        Step::Wanted(wanted) => take(ctx, packet, &wanted, depth),
     };
     if maps::count(verdict) == 1 {
         tell_first(ctx, verdict);
@@ -77,18 +68,35 @@ fn finish(ctx: &XdpContext, packet: &Packet, step: Step, depth: u16) -> u32 {
         Fate::Redirected => XDP_REDIRECT,
         Fate::Dropped => XDP_DROP,
         Fate::Rest if maps::mode() == Mode::Span as u8 => XDP_DROP,
+        // What a mirror sends is nothing for the host.
+        Fate::Rest if maps::is_shared() && depth > 0 => XDP_DROP,
         Fate::Rest => XDP_PASS,
     }
+}
+
+/// Hands over what user space wants, unless it is a copy, or this host's own.
+#[inline(always)]
+fn take(ctx: &XdpContext, packet: &Packet, wanted: &Wanted, depth: u16) -> (u32, Fate) {
+    let verdict = if maps::is_shared() && depth == 0 && filter::is_own(wanted) {
+        Verdict::OwnVoip
+    } else {
+        let now_ns = maps::clock_ns();
+        if dedup::is_duplicate(&packet.afresh(ctx), &wanted.headers, now_ns) {
+            Verdict::Duplicate
+        } else if steer::redirect(ctx, now_ns) {
+            return (wanted.verdict, Fate::Redirected);
+        } else {
+            Verdict::NoSocket
+        }
+    };
+    (verdict.index(), verdict.fate())
 }
 
 /// A tunnel's packet that is handed over as it is: copies are told where it is opened.
 #[inline(always)]
 fn whole(ctx: &XdpContext) -> (u32, Fate) {
-    let verdict = if steer::redirect(ctx, maps::clock_ns()) {
-        Verdict::Tunnel
-    } else {
-        Verdict::NoSocket
-    };
+    let verdict =
+        if steer::redirect(ctx, maps::clock_ns()) { Verdict::Tunnel } else { Verdict::NoSocket };
     (verdict.index(), verdict.fate())
 }
 

@@ -3,10 +3,11 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, ProgramArray, XskMap};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, XskMap};
 use ringtap_common::fingerprint::Seed;
 use ringtap_common::maps::{
-    Claim, DEDUP_SLOTS, Endpoint, LEARNED_MAX, MediaFilter, Place, PortSets, SOCKETS_MAX, Settings,
+    Address, Claim, DEDUP_SLOTS, Endpoint, LEARNED_MAX, MediaFilter, Mode, OWN_MAX, Place,
+    PortSets, SENDERS_MAX, SOCKETS_MAX, Settings,
 };
 use ringtap_common::verdict::COUNT;
 
@@ -15,6 +16,13 @@ pub(crate) static PORTS: Array<PortSets> = Array::with_max_entries(1, 0);
 
 #[map]
 pub(crate) static LEARNED: HashMap<Endpoint, Claim> = HashMap::with_max_entries(LEARNED_MAX, 0);
+
+#[map]
+pub(crate) static OWN: HashMap<Address, Claim> = HashMap::with_max_entries(OWN_MAX, 0);
+
+#[map]
+pub(crate) static SENDERS: LruHashMap<Address, Claim> =
+    LruHashMap::with_max_entries(SENDERS_MAX, 0);
 
 #[map]
 pub(crate) static DEDUP: Array<u64> = Array::with_max_entries(DEDUP_SLOTS, 0);
@@ -62,6 +70,12 @@ pub(crate) fn dedup_mask() -> u32 {
 #[inline(always)]
 pub(crate) fn mode() -> u8 {
     setting!(mode)
+}
+
+/// Whether this host has traffic of its own beside the mirror's tunnels.
+#[inline(always)]
+pub(crate) fn is_shared() -> bool {
+    mode() == Mode::Tunnel as u8
 }
 
 #[inline(always)]

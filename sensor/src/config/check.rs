@@ -69,6 +69,10 @@ fn doubts(config: &Config) -> impl Iterator<Item = &'static str> {
             "mode = pass-rest: VoIP that is addressed to this host will not reach it",
         ),
         (
+            config.mode == Mode::Tunnel && config.tunnel_depth == 0,
+            "mode = tunnel with tunnel_depth = 0: no tunnel is opened",
+        ),
+        (
             config.allow_own_address && config.mode == Mode::Span,
             "allow_own_address: if the host is reached by this interface, it will be cut off",
         ),

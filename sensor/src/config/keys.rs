@@ -234,8 +234,9 @@ macro_rules! tunnel {
 pub(super) static KEYS: &[Key] = keys! {
     "interface" "names of interfaces (eth1,eth2)" => interfaces, |c| c.interface.clear();
     "capture" "auto, xdp, xdp-generic or packet" => set!(capture, |text: &str| text.parse().ok());
-    "mode" "span, or pass-rest" => set!(mode, |text: &str| match text {
+    "mode" "span, tunnel or pass-rest" => set!(mode, |text: &str| match text {
         "span" => Some(Mode::Span),
+        "tunnel" => Some(Mode::Tunnel),
         "pass-rest" => Some(Mode::PassRest),
         _ => None,
     });

@@ -224,6 +224,9 @@ pub enum Mode {
     Span,
     /// They go on to the host.
     PassRest,
+    /// Those in a mirror's tunnels are dropped; all others go on to the host, as does VoIP that
+    /// is addressed to it.
+    Tunnel,
 }
 
 impl Default for Config {

@@ -313,9 +313,19 @@ impl Watch<'_> {
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
                 look_at(&mut links)?;
+                self.tell_own_addresses();
             }
         }
         Ok(())
+    }
+
+    /// Addresses of a host in a cloud come and go.
+    fn tell_own_addresses(&self) {
+        for xdp in self.opened.iter().filter_map(|(_, opened)| opened.xdp.as_ref()) {
+            if let Err(error) = xdp.tell_own_addresses() {
+                tracing::debug!(%error, "the kernel program keeps the addresses it has");
+            }
+        }
     }
 
     /// Serves whoever asks at the status socket; `asker` waits for the question at the desk.

@@ -185,6 +185,7 @@ pub fn capture(config: &Config, interface: &str, origin: u16) -> (XdpOptions, Pa
     settings.mode = match config.mode {
         Mode::Span => maps::Mode::Span as u8,
         Mode::PassRest => maps::Mode::PassRest as u8,
+        Mode::Tunnel => maps::Mode::Tunnel as u8,
     };
     settings.media = match config.media_filter {
         MediaFilter::Default => maps::MediaFilter::ByContent as u8,

@@ -250,23 +250,43 @@ pub(crate) fn uppers(name: &str) -> Vec<String> {
 
 /// An address of this host on the interface: IPv4, or IPv6 that is not link-local.
 pub(crate) fn own_address(name: &str) -> io::Result<Option<IpAddr>> {
+    let mut found = None;
+    each_address(&mut |interface, address| {
+        let usable = match address {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(ip) => !ip.is_unicast_link_local(),
+        };
+        if found.is_none() && usable && interface == name.as_bytes() {
+            found = Some(address);
+        }
+    })?;
+    Ok(found)
+}
+
+/// All addresses of this host, on whatever interface.
+pub(crate) fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    let mut all = Vec::new();
+    each_address(&mut |_, address| all.push(address))?;
+    Ok(all)
+}
+
+fn each_address(take: &mut dyn FnMut(&[u8], IpAddr)) -> io::Result<()> {
     let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: on success `list` points to a list that is ours until `freeifaddrs`.
     check(unsafe { libc::getifaddrs(&raw mut list) })?;
-    let mut found = None;
     let mut entry = list;
     // SAFETY: every entry of the list, its name and its address stay valid until it is freed; an
     // address of family AF_INET or AF_INET6 is a `sockaddr_in` or `sockaddr_in6`.
     unsafe {
         while let Some(interface) = entry.as_ref() {
-            if CStr::from_ptr(interface.ifa_name).to_bytes() == name.as_bytes() {
-                found = found.or_else(|| host_address(interface.ifa_addr));
+            if let Some(address) = host_address(interface.ifa_addr) {
+                take(CStr::from_ptr(interface.ifa_name).to_bytes(), address);
             }
             entry = interface.ifa_next;
         }
         libc::freeifaddrs(list);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// # Safety
@@ -281,8 +301,7 @@ unsafe fn host_address(address: *const libc::sockaddr) -> Option<IpAddr> {
             }
             libc::AF_INET6 => {
                 let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
-                let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-                (!ip.is_unicast_link_local()).then_some(IpAddr::V6(ip))
+                Some(IpAddr::V6(Ipv6Addr::from(v6.sin6_addr.s6_addr)))
             }
             _ => None,
         }

@@ -127,6 +127,10 @@ fn every_verdict_is_reached_and_does_what_it_says() {
     bench.program.forget(v4(2), 30_000).unwrap();
     assert_eq!(bench.verdict(&udp(&rtp(2))), Verdict::NotVoip);
     seen.insert(Verdict::Learned.label());
+    let Some(mut bench) = Bench::new(|o| o.settings.mode = Mode::Tunnel as u8) else { return };
+    bench.program.set_own(&[v4(2)]).unwrap();
+    assert_eq!(bench.verdict(&udp(&rtp(2))), Verdict::OwnVoip);
+    seen.insert(Verdict::OwnVoip.label());
     let missing: Vec<_> = Verdict::ALL.iter().filter(|v| !seen.contains(v.label())).collect();
     assert!(missing.is_empty(), "never reached: {missing:?}");
 }
@@ -321,6 +325,42 @@ fn tunnels_are_looked_into_or_handed_over_and_their_copies_told() {
     let Some(bench) = Bench::new(|o| o.settings.tunnel_depth = 0) else { return };
     assert_eq!(bench.verdict(&Wrap::Gre.wrap(&udp(&rtp(3)))), Verdict::OtherProto);
     assert_eq!(bench.verdict(&Wrap::Vxlan.wrap(&udp(&rtp(3)))), Verdict::NotVoip);
+}
+
+#[test]
+fn a_host_that_receives_tunnels_keeps_what_is_its_own() {
+    let Some(mut bench) = Bench::new(|o| o.settings.mode = Mode::Tunnel as u8) else { return };
+    let v4 = |ip: [u8; 4]| {
+        let mut mapped = [0; 16];
+        (mapped[10], mapped[11]) = (0xff, 0xff);
+        mapped[12..].copy_from_slice(&ip);
+        mapped
+    };
+    bench.program.set_own(&[v4([127, 0, 0, 1]), v4([10, 0, 0, 9])]).unwrap();
+    bench.program.set_own(&[v4([127, 0, 0, 1]), v4([192, 0, 2, 2]), v4([10, 0, 0, 2])]).unwrap();
+    let mut expect = |frame: &[u8], verdict: Verdict, action: u32, what: &str| {
+        let (got, outcome) = bench.feed(frame);
+        assert_eq!((got, outcome.action), (verdict, action), "{what}");
+    };
+    let ssh = Packet::tcp(at("10.0.0.1:40000"), at("10.0.0.2:22"), 1, 0, TCP_SYN, b"").build();
+    expect(&ssh, Verdict::NotVoip, XDP_PASS, "a session with the host");
+    expect(&udp(&rtp(1)), Verdict::OwnVoip, XDP_PASS, "media of the host");
+    let others = Packet::udp(at(A), at("10.0.0.3:30000"), &rtp(2)).build();
+    expect(&others, Verdict::Rtp, XDP_REDIRECT, "media of others, mirrored bare");
+    expect(&Wrap::Vxlan.wrap(&udp(&rtp(3))), Verdict::Rtp, XDP_REDIRECT, "media in a tunnel");
+    expect(&Wrap::Vxlan.wrap(&ssh), Verdict::NotVoip, XDP_DROP, "what else a tunnel brings");
+    expect(&Wrap::Tzsp.wrap(&ssh), Verdict::Tunnel, XDP_REDIRECT, "a tunnel that is not opened");
+    // Pieces have no ports: who sends tunnels sends pieces of tunnels.
+    let pieces = |from: &str| {
+        let (from, to) = (at(from), at("192.0.2.2:4789"));
+        Packet::udp(from, to, &[8; 3000]).ip_id(7).fragments(1500)
+    };
+    for piece in pieces("192.0.2.1:40001") {
+        expect(&piece, Verdict::Fragment, XDP_REDIRECT, "a piece of a tunnel's packet");
+    }
+    for piece in pieces("192.0.2.77:40001") {
+        expect(&piece, Verdict::OwnVoip, XDP_PASS, "a piece for the host");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ringtap_common::maps::Mode;
 
 use super::load::{AttachMode, LoadError, Options, Program};
 use super::socket::{Attempts, BusyPoll, SocketPlan, XdpSource};
-use super::steer::XdpInterface;
+use super::steer::{XdpInterface, own_addresses};
 use crate::source::CaptureError;
 use crate::sys::{self, Facts, Promiscuous};
 
@@ -75,6 +75,10 @@ pub fn open(options: &XdpOptions) -> Result<(XdpInterface, Vec<XdpSource>), Capt
     let mut given = options.program.clone();
     given.queues_max = facts.queues;
     let mut program = Program::load(&given).map_err(|error| refused(name, error))?;
+    if given.settings.mode == Mode::Tunnel as u8 {
+        let own = own_addresses().map_err(|error| refused(name, LoadError::Addresses(error)))?;
+        program.set_own(&own).map_err(|error| refused(name, error))?;
+    }
     let (mode, sources) = attach(&mut program, options, &facts)?;
     let handle = XdpInterface::new(program, name.clone(), mode, facts.queues, promiscuous);
     Ok((handle, sources))

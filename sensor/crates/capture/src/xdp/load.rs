@@ -18,7 +18,7 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use ringtap_common::fingerprint::SLOTS_MIN;
-use ringtap_common::maps::{self, Claim, Endpoint, PortSets, Settings};
+use ringtap_common::maps::{self, Address, Claim, Endpoint, PortSets, Settings};
 use ringtap_common::verdict::{COUNT, Verdict};
 use ringtap_common::walk::Ip;
 
@@ -335,6 +335,25 @@ impl Program {
         }
     }
 
+    /// This host's own addresses are these, and no others.
+    ///
+    /// # Errors
+    /// [`LoadError::Map`], also for more of them than [`maps::OWN_MAX`].
+    pub fn set_own(&mut self, addresses: &[Ip]) -> Result<(), LoadError> {
+        let map = map_mut(&mut self.ebpf, maps::OWN)?;
+        let mut own: HashMap<_, Plain<Address>, Claim> =
+            HashMap::try_from(map).map_err(in_map(maps::OWN))?;
+        let known: Vec<_> = own.keys().flatten().map(|Plain(address)| address).collect();
+        let now: Vec<_> = addresses.iter().map(|ip| Address::new(*ip)).collect();
+        for gone in known.iter().filter(|address| !now.contains(address)) {
+            own.remove(&Plain(*gone)).map_err(in_map(maps::OWN))?;
+        }
+        for new in now.iter().filter(|address| !known.contains(address)) {
+            own.insert(Plain(*new), 1, 0).map_err(in_map(maps::OWN))?;
+        }
+        Ok(())
+    }
+
     fn learned(&mut self) -> Result<HashMap<&mut MapData, Plain<Endpoint>, Claim>, LoadError> {
         HashMap::try_from(map_mut(&mut self.ebpf, maps::LEARNED)?).map_err(in_map(maps::LEARNED))
     }
@@ -354,6 +373,8 @@ unsafe impl aya::Pod for Plain<Settings> {}
 unsafe impl aya::Pod for Plain<PortSets> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<Endpoint> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<Address> {}
 
 /// Lets the program find the one that goes on inside of tunnels. The map must stay: the kernel
 /// empties it when nobody holds it.

@@ -4,12 +4,14 @@
 //! It can be used from any thread while the sources work; they do not touch it.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ringtap_common::maps::Mode;
 use ringtap_common::walk::Ip;
 
 use super::load::{AttachMode, Counts, LoadError, Program, Size};
-use crate::sys::Promiscuous;
+use crate::sys::{self, Promiscuous};
 
 /// A captured interface. Dropping it detaches the program and ends promiscuous mode; so does the
 /// end of the process, however it comes.
@@ -77,6 +79,15 @@ impl XdpInterface {
         self.program().forget(ip, port)
     }
 
+    /// Tells the program which addresses are this host's own, as they are now, if it asks.
+    pub fn tell_own_addresses(&self) -> Result<(), LoadError> {
+        if self.program().settings().mode != Mode::Tunnel as u8 {
+            return Ok(());
+        }
+        let own = own_addresses().map_err(LoadError::Addresses)?;
+        self.program().set_own(&own)
+    }
+
     /// Hands the program's rare log lines to the `log` crate.
     pub fn flush_log(&self) {
         self.program().flush_log();
@@ -93,4 +104,13 @@ impl XdpInterface {
         // The program's state is the kernel's: a panic elsewhere cannot leave it half changed.
         self.program.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// All addresses of this host.
+pub(super) fn own_addresses() -> std::io::Result<Vec<Ip>> {
+    let as_ip = |address| match address {
+        IpAddr::V4(ip) => Ipv4Addr::to_ipv6_mapped(&ip).octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    Ok(sys::own_addresses()?.into_iter().map(as_ip).collect())
 }

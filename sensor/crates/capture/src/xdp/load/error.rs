@@ -50,6 +50,9 @@ pub enum LoadError {
         /// The kernel's answer.
         source: Box<ProgramError>,
     },
+    /// The host does not tell its addresses.
+    #[error("cannot ask for this host's own addresses: {0}")]
+    Addresses(#[source] io::Error),
     /// A map is missing or refuses an operation.
     #[error("kernel map {name}: {source}")]
     Map {
