@@ -18,3 +18,4 @@ mod modes;
 mod run;
 mod spread;
 mod transports;
+mod tunnel;
