@@ -3,13 +3,16 @@
 //! For user space: the kernel program goes the same steps one by one, because its verifier
 //! follows every turn of a loop.
 
-use crate::classify::Ports;
+use crate::classify::{Class, Ports};
 use crate::cursor::Cursor;
-use crate::tunnel::{Inner, Kind, enter, shim};
+use crate::tunnel::{Entry, Inner, Kind, Told, enter, shim};
 use crate::walk::{Headers, Ip, Layer, PROTO_UDP, Stop, network_of, walk_layer};
 
 /// Tunnels in tunnels that are entered, unless something else is asked for.
 pub const DEPTH: u8 = 4;
+
+/// Stands for the EtherType of a packet of which only the payload is in the frame.
+pub const TOLD: u16 = 0;
 
 /// The way that a packet came on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,8 +34,10 @@ pub struct Peeled {
     pub headers: Headers,
     /// The outermost tunnel, if there was one.
     pub tunnel: Option<Tunnel>,
-    /// Its outermost header inside of all tunnels.
+    /// Its outermost header inside of all tunnels; EtherType [`TOLD`] where it has none.
     pub layer: Layer,
+    /// What it carries, where the tunnel tells that.
+    pub class: Option<Class>,
     /// One of the tunnels is of a kind that the kernel program hands over unopened, so that it
     /// has not told copies of this packet.
     pub unopened: bool,
@@ -51,24 +56,22 @@ where
     C: Cursor,
     P: Ports,
 {
-    let (inner, vlan, outer) = match walk_layer(c, layer) {
+    let plain = |headers| Peeled { headers, tunnel: None, layer, class: None, unopened: false };
+    let (entry, vlan, outer) = match walk_layer(c, layer) {
         Err(Stop::Wrapped) => {
             let (inner, vlan) = behind_shim(c, layer)?;
-            (inner, vlan, None)
+            (Entry::Layer(inner), vlan, None)
         }
         Err(stop) => return Err(stop),
         Ok(headers) => match enter(c, &headers, ports) {
-            None if !headers.is_tunnel() => {
-                return Ok(Peeled { headers, tunnel: None, layer, unopened: false });
-            }
+            None if !headers.is_tunnel() => return Ok(plain(headers)),
             None => return Err(Stop::OtherProto),
-            Some(inner) => (inner, headers.vlan, Some(headers)),
+            Some(entry) => (entry, headers.vlan, Some(headers)),
         },
     };
-    let way = Way { tunnel: first(&inner, outer.as_ref()), vlan, depth_max };
+    let way = Way { tunnel: first(&entry, outer.as_ref()), vlan, depth_max };
     // Where the way ends in nonsense, the last datagram on it is the packet.
-    let packet = outer.map(|headers| Peeled { headers, tunnel: None, layer, unopened: false });
-    through(c, ports, &way, inner, packet)
+    through(c, ports, &way, entry, outer.map(plain))
 }
 
 /// What is known from the first tunnel on.
@@ -85,7 +88,7 @@ fn through<C, P>(
     c: &C,
     ports: &P,
     way: &Way,
-    mut inner: Inner,
+    mut entry: Entry,
     mut packet: Option<Peeled>,
 ) -> Result<Peeled, Stop>
 where
@@ -95,16 +98,20 @@ where
     let mut stop = Stop::TooDeep;
     let mut unopened = false;
     for _ in 0..way.depth_max {
-        let layer = inner.layer;
-        unopened |= !inner.kind.is_cheap();
+        let Inner { kind, layer, .. } = match entry {
+            Entry::Layer(inner) => inner,
+            Entry::Told(told) => return Ok(as_told(&told, way)),
+        };
+        unopened |= !kind.is_cheap();
         let next = match walk_layer(c, layer) {
-            Err(Stop::Wrapped) => behind_shim(c, layer).map(|(inner, _)| inner),
+            Err(Stop::Wrapped) => behind_shim(c, layer).map(|(inner, _)| Entry::Layer(inner)),
             Err(why) => Err(why),
             Ok(mut headers) => {
                 if headers.vlan == 0 {
                     headers.vlan = way.vlan;
                 }
-                let here = Peeled { headers, tunnel: Some(way.tunnel), layer, unopened };
+                let tunnel = Some(way.tunnel);
+                let here = Peeled { headers, tunnel, layer, class: None, unopened };
                 match enter(c, &headers, ports) {
                     None if !headers.is_tunnel() => return Ok(here),
                     None => Err(Stop::OtherProto),
@@ -116,7 +123,7 @@ where
             }
         };
         match next {
-            Ok(next) => inner = next,
+            Ok(next) => entry = next,
             Err(why) => {
                 stop = why;
                 break;
@@ -128,10 +135,21 @@ where
     packet.filter(|packet| packet.headers.proto == PROTO_UDP).ok_or(stop)
 }
 
-fn first(inner: &Inner, outer: Option<&Headers>) -> Tunnel {
+/// A packet of which only the payload is there.
+fn as_told(told: &Told, way: &Way) -> Peeled {
+    let headers = Headers { vlan: way.vlan, ..told.headers };
+    let layer = Layer { ethertype: TOLD, at: usize::from(headers.payload) };
+    Peeled { headers, tunnel: Some(way.tunnel), layer, class: told.class, unopened: true }
+}
+
+fn first(entry: &Entry, outer: Option<&Headers>) -> Tunnel {
     let nobody = [0; 16];
     let (src, dst) = outer.map_or((nobody, nobody), |headers| (headers.src, headers.dst));
-    Tunnel { kind: inner.kind, id: inner.id, src, dst }
+    let (kind, id) = match entry {
+        Entry::Layer(inner) => (inner.kind, inner.id),
+        Entry::Told(told) => (told.kind, told.id),
+    };
+    Tunnel { kind, id, src, dst }
 }
 
 fn behind_shim<C: Cursor>(c: &C, layer: Layer) -> Result<(Inner, u16), Stop> {

@@ -8,14 +8,15 @@
 //! PPTP), ERSPAN types I to III (draft-foschiano-erspan), RFC 7348 (VXLAN),
 //! draft-ietf-nvo3-vxlan-gpe, RFC 8926 (Geneve), RFC 8300 (NSH), RFC 3032, 4023, 4385 and 7510
 //! (MPLS), RFC 2516 (PPPoE), RFC 2661 and 3931 (L2TP), RFC 1661 (PPP), RFC 8086 (GRE in UDP), RFC
-//! 3378 (EtherIP), TZSP.
+//! 3378 (EtherIP), TZSP, AudioCodes debug recording.
 
+mod audiocodes;
 mod gre;
 mod l2tp;
 mod mpls;
 mod udp;
 
-use crate::classify::Ports;
+use crate::classify::{Class, Ports};
 use crate::cursor::Cursor;
 use crate::walk::{
     ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_MPLS, ETHERTYPE_NSH,
@@ -101,6 +102,8 @@ kinds! {
     HpErm = "hperm", "HP ERM";
     /// A VN-Tag or another tag between Ethernet and IP.
     VnTag = "vntag", "VN-Tag";
+    /// AudioCodes debug recording.
+    AudioCodes = "audiocodes", "AudioCodes";
 }
 
 impl Kind {
@@ -119,7 +122,7 @@ impl Kind {
     /// Whether the sender's port tells as much as the receiver's.
     #[inline(always)]
     fn is_both_ways(self) -> bool {
-        matches!(self, Self::Tzsp | Self::L2tp)
+        matches!(self, Self::Tzsp | Self::L2tp | Self::AudioCodes)
     }
 
     /// Whether the kernel program looks inside. The others are handed over whole.
@@ -150,6 +153,29 @@ impl Inner {
     }
 }
 
+/// A packet of which a tunnel carries the payload only, and tells the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What kind of tunnel.
+    pub kind: Kind,
+    /// As in [`Inner`].
+    pub id: u32,
+    /// The packet's headers as they are told. There are none in the frame: the offsets of the
+    /// first two are that of the payload.
+    pub headers: Headers,
+    /// What it carries, where that is told as well.
+    pub class: Option<Class>,
+}
+
+/// What is in a tunnel's packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Another packet or frame.
+    Layer(Inner),
+    /// A payload.
+    Told(Told),
+}
+
 /// The tunnel that a UDP datagram is one of by its ports.
 #[inline(always)]
 pub fn by_port<P: Ports>(h: &Headers, ports: &P) -> Option<Kind> {
@@ -163,14 +189,14 @@ pub fn by_port<P: Ports>(h: &Headers, ports: &P) -> Option<Kind> {
 ///
 /// A fragment is not entered: its packet is, once it is whole.
 #[inline]
-pub fn enter<C: Cursor, P: Ports>(c: &C, h: &Headers, ports: &P) -> Option<Inner> {
+pub fn enter<C: Cursor, P: Ports>(c: &C, h: &Headers, ports: &P) -> Option<Entry> {
     if !matches!(h.fragment, Fragment::Whole) {
         return None;
     }
     if h.proto == PROTO_UDP {
-        return udp::enter(c, by_port(h, ports)?, usize::from(h.payload), h.payload_len);
+        return udp::enter(c, by_port(h, ports)?, h);
     }
-    by_protocol(c, h)
+    by_protocol(c, h).map(Entry::Layer)
 }
 
 #[cold]

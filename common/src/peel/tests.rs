@@ -4,7 +4,7 @@ use std::vec::Vec;
 use std::{println, vec};
 
 use proptest::prelude::*;
-use ringtap_testkit::packet::tunnel::{VXLAN_OTHER_PORT, Wrap};
+use ringtap_testkit::packet::tunnel::{AUDIOCODES_PORT, VXLAN_OTHER_PORT, Wrap};
 use ringtap_testkit::packet::{Packet, TCP_ACK};
 
 use super::*;
@@ -15,6 +15,7 @@ use crate::walk::{Fragment, walk_ethernet};
 fn ports() -> PortSets {
     let mut ports = PortSets::default();
     ports.insert_tunnel(VXLAN_OTHER_PORT, Kind::Vxlan);
+    ports.insert_tunnel(AUDIOCODES_PORT, Kind::AudioCodes);
     ports
 }
 

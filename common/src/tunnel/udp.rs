@@ -1,8 +1,8 @@
 //! Tunnels that are known by their UDP port.
 
-use super::{Inner, Kind, ethertype_of_next, gre, l2tp, mpls};
+use super::{Entry, Inner, Kind, audiocodes, ethertype_of_next, gre, l2tp, mpls};
 use crate::cursor::Cursor;
-use crate::walk::ETHERTYPE_ETHERNET;
+use crate::walk::{ETHERTYPE_ETHERNET, Headers};
 
 /// Bytes of a header of VXLAN, and of Geneve without options.
 const VNI_HEADER_LEN: usize = 8;
@@ -11,24 +11,27 @@ const HPERM_LEN: usize = 12;
 /// Tags of one TZSP packet that are stepped over.
 const TZSP_TAGS_MAX: usize = 64;
 
-/// The datagram's payload as a tunnel of that kind.
+/// The payload of a datagram with these headers as a tunnel of that kind.
 #[inline(always)]
-pub(super) fn enter<C: Cursor>(c: &C, kind: Kind, at: usize, len: u32) -> Option<Inner> {
+pub(super) fn enter<C: Cursor>(c: &C, kind: Kind, h: &Headers) -> Option<Entry> {
+    let at = usize::from(h.payload);
     match kind {
-        Kind::Vxlan => vxlan(c, at),
-        Kind::Geneve => geneve(c, at),
-        _ => seldom(c, kind, at, len),
+        Kind::Vxlan => vxlan(c, at).map(Entry::Layer),
+        Kind::Geneve => geneve(c, at).map(Entry::Layer),
+        _ => seldom(c, kind, h),
     }
 }
 
 #[cold]
-fn seldom<C: Cursor>(c: &C, kind: Kind, at: usize, len: u32) -> Option<Inner> {
-    match kind {
+fn seldom<C: Cursor>(c: &C, kind: Kind, h: &Headers) -> Option<Entry> {
+    let (at, len) = (usize::from(h.payload), h.payload_len as usize);
+    let inner = match kind {
+        Kind::AudioCodes => return audiocodes::enter(c, h, at, len),
         Kind::GreUdp => gre(c, at).map(|inner| match inner.kind {
             Kind::Gre => Inner { kind, ..inner },
             _ => inner,
         }),
-        Kind::Tzsp => tzsp(c, at, len as usize),
+        Kind::Tzsp => tzsp(c, at, len),
         Kind::L2tp => l2tp::udp(c, at),
         Kind::Mpls => mpls::stack(c, at),
         Kind::HpErm => {
@@ -36,7 +39,8 @@ fn seldom<C: Cursor>(c: &C, kind: Kind, at: usize, len: u32) -> Option<Inner> {
             Some(Inner::new(kind, 0, ETHERTYPE_ETHERNET, at + HPERM_LEN))
         }
         _ => None,
-    }
+    };
+    inner.map(Entry::Layer)
 }
 
 /// VXLAN. The flag for a valid number must be there, or the one that says a protocol is named

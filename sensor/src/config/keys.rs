@@ -257,6 +257,9 @@ pub(super) static KEYS: &[Key] = keys! {
     "udp_port_gre" TUNNEL_PORTS => tunnel!(GreUdp), |c| c.tunnel_ports.clear(Kind::GreUdp);
     "udp_port_mpls" TUNNEL_PORTS => tunnel!(Mpls), |c| c.tunnel_ports.clear(Kind::Mpls);
     "udp_port_hperm" TUNNEL_PORTS => tunnel!(HpErm), |c| c.tunnel_ports.clear(Kind::HpErm);
+    "audiocodes" YES_NO => set!(audiocodes, yes_no);
+    "udp_port_audiocodes" TUNNEL_PORTS
+        => tunnel!(AudioCodes), |c| c.tunnel_ports.clear(Kind::AudioCodes);
     "tunnel_depth" "a number (0 to 8)" => set!(tunnel_depth, |text| number(text, 0, 8));
     "media_filter" "default or learned" => set!(media_filter, |text: &str| match text {
         "default" => Some(MediaFilter::Default),

@@ -69,6 +69,8 @@ pub struct Config {
     pub media_ports: Vec<PortRange>,
     /// Ports of tunnels.
     pub tunnel_ports: TunnelPorts,
+    /// Debug recordings by AudioCodes are opened.
+    pub audiocodes: bool,
     /// Tunnels in tunnels that are opened at most; 0: none is.
     pub tunnel_depth: u8,
     /// How media is told from other datagrams.
@@ -251,6 +253,7 @@ impl Default for Config {
             sipport: vec![(5060, 5060)],
             media_ports: vec![(1024, u16::MAX)],
             tunnel_ports: TunnelPorts::default(),
+            audiocodes: false,
             tunnel_depth: ringtap_common::peel::DEPTH,
             media_filter: MediaFilter::Default,
             deduplicate: true,

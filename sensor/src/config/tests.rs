@@ -56,7 +56,7 @@ fn a_file_changes_what_it_names_and_nothing_else() {
 fn ports_of_tunnels_are_replaced_kind_by_kind() {
     let tunnels = |text: &str| {
         let mut sets = PortSets::EMPTY;
-        loaded(text).unwrap().0.tunnel_ports.fill(&mut sets);
+        loaded(text).unwrap().0.tunnel_ports.fill(&mut sets, false);
         sets
     };
     let sets =

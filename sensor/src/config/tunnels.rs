@@ -8,15 +8,20 @@ use ringtap_common::tunnel::Kind;
 
 use super::value::{PortRange, ports};
 
+/// Where debug recordings by AudioCodes are sent, unless something else is said.
+const AUDIOCODES_PORT: u16 = 925;
+
 /// Ports of each kind of tunnel, in the order of the kinds; several entries of a kind add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelPorts(Vec<(Kind, PortRange)>);
 
 impl Default for TunnelPorts {
     fn default() -> Self {
-        let mut all = TUNNEL_PORTS.map(|(port, kind)| (kind, (port, port)));
+        let audiocodes = (AUDIOCODES_PORT, Kind::AudioCodes);
+        let all = TUNNEL_PORTS.into_iter().chain([audiocodes]);
+        let mut all: Vec<_> = all.map(|(port, kind)| (kind, (port, port))).collect();
         all.sort_unstable();
-        Self(all.into())
+        Self(all)
     }
 }
 
@@ -35,10 +40,13 @@ impl TunnelPorts {
         self.0.retain(|(known, _)| *known != kind);
     }
 
-    /// Puts all of them into a table. Where two kinds share a port, the one has it that stands
-    /// later in [`Kind`].
-    pub fn fill(&self, sets: &mut PortSets) {
+    /// Puts all of them into a table, those of recordings by AudioCodes only if they are wanted.
+    /// Where two kinds share a port, the one has it that stands later in [`Kind`].
+    pub fn fill(&self, sets: &mut PortSets, audiocodes: bool) {
         for (kind, (first, last)) in &self.0 {
+            if *kind == Kind::AudioCodes && !audiocodes {
+                continue;
+            }
             (*first..=*last).for_each(|port| sets.insert_tunnel(port, *kind));
         }
     }

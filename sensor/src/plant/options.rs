@@ -29,7 +29,7 @@ pub fn ports(config: &Config) -> PortSets {
     fill(&mut sets.sip_udp, &config.sipport);
     fill(&mut sets.sip_tcp, &config.sipport);
     fill(&mut sets.media, &config.media_ports);
-    config.tunnel_ports.fill(&mut sets);
+    config.tunnel_ports.fill(&mut sets, config.audiocodes);
     sets
 }
 

@@ -65,7 +65,8 @@ mod tests {
         let plain = place(&Packet::udp(a, b, b"hello").build());
         assert_eq!(place(&Packet::udp(b, a, b"hello").vlan(3).build()), plain);
         let big = Packet::udp(a, b, &[1; 2000]).ip_id(5);
-        for wrap in Wrap::ALL.into_iter().filter(|wrap| *wrap != Wrap::VxlanOther) {
+        let usual = |wrap: &Wrap| !matches!(wrap, Wrap::VxlanOther | Wrap::AudioCodes);
+        for wrap in Wrap::ALL.into_iter().filter(usual) {
             assert_eq!(place(&wrap.wrap(&big.build())), plain, "{}", wrap.label());
             for piece in big.fragments(1000) {
                 assert_eq!(place(&wrap.wrap(&piece)), plain, "{}", wrap.label());

@@ -7,7 +7,7 @@ use ringtap_capture::{Frame, Link};
 use ringtap_common::classify::{Class, Ports, classify};
 use ringtap_common::fingerprint::{Fingerprint, Seed, Table, fingerprint};
 use ringtap_common::peel::{Peeled, Tunnel, peel};
-use ringtap_common::tunnel;
+use ringtap_common::tunnel::{self, Entry, Inner};
 use ringtap_common::walk::{ETHERTYPE_ETHERNET, Fragment, Headers, Ip, Layer, Stop};
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::link::{self, LinkKind};
@@ -105,8 +105,13 @@ impl<P: Ports> Opening<P> {
         let inner = pieces
             .filter(|pieces| pieces.first && self.depth > 0)
             .and_then(|_| tunnel::enter(&frame.bytes, &whole, &self.ports))
-            .and_then(|inner| peel(&frame.bytes, inner.layer, &self.ports, self.depth).ok());
-        let headers = inner.map_or(outer, |inner| inner.headers);
+            .and_then(|entry| match entry {
+                Entry::Layer(Inner { layer, .. }) => {
+                    Some(peel(&frame.bytes, layer, &self.ports, self.depth).ok()?.headers)
+                }
+                Entry::Told(told) => Some(told.headers),
+            });
+        let headers = inner.unwrap_or(outer);
         let hosts = FlowKey { sport: 0, dport: 0, ..FlowKey::from_headers(&headers) };
         Some((hosts.symmetric_hash(SHARD_SEED), pieces))
     }
@@ -168,10 +173,12 @@ impl<P: Ports> Decoder<P> {
     /// Walks a frame and tells what it carries. A piece of a datagram carries nothing yet.
     #[inline]
     pub fn walk<'a>(&mut self, frame: Frame<'a>) -> Result<Decoded<'a>, Stop> {
-        let Peeled { headers, tunnel, layer, unopened } = self.opening.innermost(&frame)?;
-        let class = match headers.fragment {
-            Fragment::Whole => classify(&frame.bytes, &headers, &self.opening.ports),
-            Fragment::First | Fragment::Later => Class::Other,
+        let peeled = self.opening.innermost(&frame)?;
+        let Peeled { headers, tunnel, layer, unopened, .. } = peeled;
+        let class = match (peeled.class, headers.fragment) {
+            (Some(class), _) => class,
+            (None, Fragment::Whole) => classify(&frame.bytes, &headers, &self.opening.ports),
+            (None, Fragment::First | Fragment::Later) => Class::Other,
         };
         if let Some(duplicates) = self.duplicates.as_mut().filter(|_| unopened) {
             // From now on a copy may come by either way.

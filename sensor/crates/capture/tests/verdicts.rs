@@ -14,7 +14,7 @@ use ringtap_capture::xdp::load::trial::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use ringtap_common::maps::{MediaFilter, Mode, PortSets, STAMP_LEN, stamped_ns};
 use ringtap_common::tunnel::Kind;
 use ringtap_common::verdict::Verdict;
-use ringtap_testkit::packet::tunnel::{VXLAN_OTHER_PORT, Wrap};
+use ringtap_testkit::packet::tunnel::{AUDIOCODES_PORT, VXLAN_OTHER_PORT, Wrap};
 use ringtap_testkit::packet::{Packet, TCP_SYN};
 
 const A: &str = "10.0.0.1:20000";
@@ -292,6 +292,7 @@ fn tunnels_are_looked_into_or_handed_over_and_their_copies_told() {
     let Some(mut bench) = Bench::new(options) else { return };
     let mut ports = PortSets::default();
     ports.insert_tunnel(VXLAN_OTHER_PORT, Kind::Vxlan);
+    ports.insert_tunnel(AUDIOCODES_PORT, Kind::AudioCodes);
     bench.program.set_ports(&ports).unwrap();
     for (n, wrap) in (100..).zip(Wrap::ALL) {
         let plain = udp(&rtp(n));
@@ -338,7 +339,7 @@ fn a_host_that_receives_tunnels_keeps_what_is_its_own() {
     };
     bench.program.set_own(&[v4([127, 0, 0, 1]), v4([10, 0, 0, 9])]).unwrap();
     bench.program.set_own(&[v4([127, 0, 0, 1]), v4([192, 0, 2, 2]), v4([10, 0, 0, 2])]).unwrap();
-    let mut expect = |frame: &[u8], verdict: Verdict, action: u32, what: &str| {
+    let expect = |frame: &[u8], verdict: Verdict, action: u32, what: &str| {
         let (got, outcome) = bench.feed(frame);
         assert_eq!((got, outcome.action), (verdict, action), "{what}");
     };

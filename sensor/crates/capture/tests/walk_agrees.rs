@@ -10,7 +10,7 @@ use ringtap_common::classify::classify;
 use ringtap_common::fingerprint::{Slot, fingerprint};
 use ringtap_common::maps::PortSets;
 use ringtap_common::peel::DEPTH;
-use ringtap_common::tunnel;
+use ringtap_common::tunnel::{self, Entry};
 use ringtap_common::verdict::Verdict;
 use ringtap_common::walk::{Fragment, Headers, Layer, Stop, walk_layer};
 use ringtap_testkit::packet::Packet;
@@ -38,7 +38,7 @@ fn judge(frame: &[u8], ports: &PortSets) -> (Verdict, Option<Headers>) {
         }
         let unopened = h.is_tunnel() || tunnel::by_port(&h, ports).is_some_and(|k| !k.is_cheap());
         match tunnel::enter(&frame, &h, ports) {
-            Some(inner) if inner.kind.is_cheap() => layer = inner.layer,
+            Some(Entry::Layer(inner)) if inner.kind.is_cheap() => layer = inner.layer,
             None if !unopened => {
                 return (Verdict::of(classify(&frame, &h, ports), h.proto), Some(h));
             }

@@ -62,7 +62,8 @@ impl Captures {
         write(&path, frames);
         let mut command = ringtap();
         command.args(["replay", "--format", "json", "--workers", &workers.to_string()]);
-        command.args(["-O", "udp_port_vxlan=4789,4790,8472", "--stats"]).arg(&stats).args(more);
+        command.args(["-O", "udp_port_vxlan=4789,4790,8472", "-O", "audiocodes=yes"]);
+        command.arg("--stats").arg(&stats).args(more);
         let said = run(command.arg(&path)).well();
         let ledger = serde_json::from_slice(&std::fs::read(&stats).unwrap()).unwrap();
         (said.records(), ledger)
@@ -133,6 +134,7 @@ fn kind(wrap: Wrap) -> &'static str {
         Wrap::EtherIp => "etherip",
         Wrap::HpErm => "hperm",
         Wrap::VnTag => "vntag",
+        Wrap::AudioCodes => "audiocodes",
     }
 }
 
@@ -304,4 +306,53 @@ fn the_store_the_filter_and_the_spool_know_the_way() {
     let wav = captures.path("call.wav");
     ask(&["audio", id, "--spool", spool, "-o", wav.to_str().unwrap()]).well();
     assert!(std::fs::metadata(&wav).unwrap().len() > 8000, "half a second at least");
+}
+
+/// What a gateway records of a frame that it received: the payload behind a header that names both
+/// ends of SIP, and the far end of media; the gateway is the near one.
+fn recorded(frame: &[u8]) -> Vec<u8> {
+    let (src, dst) = (&frame[26..30], &frame[30..34]);
+    let (ports, payload) = (&frame[34..38], &frame[42..]);
+    let is_sip = ports[..2] == [0x13, 0xc4] || ports[2..] == [0x13, 0xc4];
+    let (point, kind) = if is_sip { (6, 10) } else { (0, 1) };
+    let extension =
+        if is_sip { [src, dst, ports, &[17, 0]].concat() } else { [src, ports, &[0]].concat() };
+    let header = [9, 0, 0, 0, 1, 0, 7, 0, 0, 0, 1, 0, 0, 0, 2, 0, point, kind];
+    let session = [0, 0, 1, 3, 0, 0, 0, 0, 77];
+    let length = [extension.len() as u8];
+    let recording = [&header[..], &length, &session, &extension, payload].concat();
+    let gateway: [u8; 4] = dst.try_into().unwrap();
+    Packet::udp((gateway, 50_925).into(), ([192, 0, 2, 9], 925).into(), &recording).build()
+}
+
+#[test]
+fn calls_that_a_gateway_records_are_calls() {
+    let plan = Plan { calls: 4, talk_ms: 800, loss: Loss::Independent(0.03), ..Plan::default() };
+    let mut memory = Memory::default();
+    traffic::generate(&plan, &mut memory).unwrap();
+    let frames: Frames = memory.iter().map(|(ts_ns, frame)| (ts_ns, frame.to_vec())).collect();
+    let captures = Captures::new();
+    let facts = |records: &[Value]| -> Vec<Value> {
+        let stream = |s: &Value| {
+            json!([s["saddr"], s["sport"], s["daddr"], s["ssrc"], s["received"], s["lost"]])
+        };
+        let call = |r: &Value| {
+            let streams: Vec<Value> = r["streams"].as_array().unwrap().iter().map(stream).collect();
+            json!([r["callid"], r["caller"], r["sipcallerip"], r["bye"], r["duration"], streams])
+        };
+        records.iter().map(call).collect()
+    };
+    let wanted = facts(&captures.replay(&frames, 1, &[]).0);
+    assert_eq!(wanted.len(), 4);
+    let recording = wrapped(&frames, recorded);
+    for workers in [1, 4] {
+        let (records, ledger) = captures.replay(&recording, workers, &[]);
+        assert_eq!(facts(&records), wanted, "{workers} workers");
+        assert_eq!(ledger["balanced"], true);
+        assert_eq!(records[0]["tunnel"]["type"], "audiocodes");
+        assert_eq!(records[0]["tunnel"]["id"], 77);
+    }
+    // Whoever does not want them has none.
+    let (records, _) = captures.replay(&recording, 1, &["-O", "audiocodes=no"]);
+    assert_eq!(records, [Value::Null; 0]);
 }

@@ -120,6 +120,8 @@ wraps! {
     HpErm = "HP ERM";
     /// A VN-Tag.
     VnTag = "VN-Tag";
+    /// AudioCodes debug recording of a whole packet.
+    AudioCodes = "AudioCodes";
 }
 
 /// Ends of the outer packets.
@@ -128,6 +130,8 @@ pub const OUTER: (&str, &str) = ("192.0.2.1:40001", "192.0.2.2:0");
 pub const OUTER6: (&str, &str) = ("[2001:db8::1]:40001", "[2001:db8::2]:0");
 /// The number of every tunnel that has one.
 pub const ID: u32 = 0x1234;
+/// The port of [`Wrap::AudioCodes`].
+pub const AUDIOCODES_PORT: u16 = 925;
 /// The port of [`Wrap::VxlanOther`].
 pub const VXLAN_OTHER_PORT: u16 = 8472;
 
@@ -137,7 +141,7 @@ impl Wrap {
     pub fn carries_only_ip(self) -> bool {
         match self {
             Self::InIpv4 | Self::InIpv6 | Self::Pptp | Self::GreMpls | Self::VxlanGpeIp => true,
-            Self::L2tp | Self::L2tpAll | Self::L2tpCompressed => true,
+            Self::L2tp | Self::L2tpAll | Self::L2tpCompressed | Self::AudioCodes => true,
             Self::MplsIp | Self::MplsUdp => true,
             _ => self.is_on_ethernet() && self != Self::MplsEthernet && self != Self::VnTag,
         }
@@ -244,6 +248,7 @@ impl Wrap {
             Self::EtherIp => over_ip(97, &[&[0x30, 0], frame].concat()),
             Self::HpErm => over_udp(7932, &[&[0x55; 12], frame].concat()),
             Self::VnTag => on_ethernet(&[], 0x8926, &inner.behind(&[0x80, 0, 0, 1])),
+            Self::AudioCodes => over_udp(AUDIOCODES_PORT, &[&audiocodes(), inner.ip].concat()),
         }
     }
 }
@@ -380,4 +385,12 @@ fn l2tp(flags: u16, length: &[u8], numbers: &[u8]) -> Vec<u8> {
 
 fn l2tp3(cookie: &[u8]) -> Vec<u8> {
     [&[0, 3, 0, 0], &ID.to_be_bytes()[..], cookie].concat()
+}
+
+/// Version 0.9, an IP packet from the network, no extension.
+fn audiocodes() -> Vec<u8> {
+    let mut header = vec![9, 0, 0, 0, 1, 0, 7, 0, 0, 0, 1, 0, 0, 0, 2, 0x08, 0, 1, 0];
+    header.extend([0, 0, 1, 3, 0]);
+    header.extend(ID.to_be_bytes());
+    header
 }
