@@ -1,14 +1,22 @@
-//! A frame: walk, classification and fingerprint; and the way to the walk from each link type.
+//! A frame: walk, classification and fingerprint; and the way to the walk from each link type, and
+//! through tunnels.
 
 use ringtap_common::classify::{Class, DefaultPorts, classify};
 use ringtap_common::fingerprint::{SLOTS_MIN, Seed, Table, fingerprint};
-use ringtap_common::walk::{Fragment, Headers, PROTO_TCP, PROTO_UDP, walk_ethernet};
+use ringtap_common::maps::PortSets;
+use ringtap_common::peel::DEPTH;
+use ringtap_common::walk::{
+    Fragment, Headers, PROTO_ETHERIP, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_L2TP, PROTO_MPLS,
+    PROTO_TCP, PROTO_UDP, walk_ethernet,
+};
 use ringtap_wire::flow::FlowKey;
-use ringtap_wire::link::{LinkKind, headers, network};
+use ringtap_wire::link::{LinkKind, headers, innermost, network};
 use ringtap_wire::{rtcp, rtp};
 
 const SEED: Seed = Seed::new(7);
 const WINDOW_NS: u64 = 20_000_000;
+/// Protocols that carry others' packets.
+const TUNNELS: [u8; 6] = [PROTO_IPIP, PROTO_IPV6, PROTO_GRE, PROTO_ETHERIP, PROTO_L2TP, PROTO_MPLS];
 
 /// An Ethernet frame: every offset lies inside of it, what is classified as media can be read as
 /// such, and copies have the same fingerprint and other payloads another one.
@@ -31,12 +39,25 @@ pub fn link(data: &[u8]) {
     if let Ok((_, at)) = found {
         assert!(at <= frame.len());
     }
+    through(kind, frame);
     let Ok(walked) = headers(kind, frame) else { return };
     assert!(found.is_ok(), "walked without a network layer");
     inside(&walked, frame);
     let flow = FlowKey::from_headers(&walked);
     assert_eq!(flow.reversed().reversed(), flow);
     assert_eq!(flow.symmetric_hash(5), flow.reversed().symmetric_hash(5));
+}
+
+/// What is inside of all tunnels is inside of the frame, and is no tunnel's protocol.
+fn through(kind: LinkKind, frame: &[u8]) {
+    let Ok(peeled) = innermost(kind, frame, &PortSets::default(), DEPTH) else { return };
+    inside(&peeled.headers, frame);
+    assert!(peeled.layer.at <= usize::from(peeled.headers.l3), "{peeled:?}");
+    let whole = peeled.headers.fragment == Fragment::Whole;
+    assert!(!whole || !TUNNELS.contains(&peeled.headers.proto), "{peeled:?}");
+    if peeled.tunnel.is_none() {
+        assert_eq!(headers(kind, frame), Ok(peeled.headers));
+    }
 }
 
 fn inside(headers: &Headers, frame: &[u8]) {
@@ -46,9 +67,11 @@ fn inside(headers: &Headers, frame: &[u8]) {
     assert!(end <= frame.len(), "payload beyond the frame: {headers:?}");
     if headers.fragment == Fragment::Later {
         assert_eq!((headers.sport, headers.dport), (0, 0));
-    } else {
-        assert!(matches!(headers.proto, PROTO_TCP | PROTO_UDP));
+    } else if matches!(headers.proto, PROTO_TCP | PROTO_UDP) {
         assert!(payload > l4, "no transport header: {headers:?}");
+    } else {
+        assert!(TUNNELS.contains(&headers.proto), "{headers:?}");
+        assert_eq!((payload, headers.sport, headers.dport), (l4, 0, 0), "{headers:?}");
     }
     if headers.fragment == Fragment::Whole {
         assert_eq!(headers.fragment_offset, 0);
