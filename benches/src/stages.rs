@@ -13,6 +13,7 @@ use anyhow::Context;
 use ringtap_capture::xdp::load::{Options, Program};
 use ringtap_testkit::packet::Packet;
 use ringtap_testkit::packet::rtp::Rtp;
+use ringtap_testkit::packet::tunnel::Wrap;
 use serde_json::{Value, json};
 
 use crate::median::median;
@@ -75,18 +76,24 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<(Value, String)> {
         add("parse, SIP port, redirect", plain.ns(&call.sip, repeat)?);
         add("parse, media class, redirect", plain.ns(&call.rtp(0, 0), repeat)?);
         add("media with fingerprint, duplicate dropped", comparing.ns(&call.rtp(0, 0), repeat)?);
+        let inside = Wrap::Vxlan.wrap(&call.rtp(0, 0));
+        add("media in VXLAN, redirect", plain.ns(&inside, repeat)?);
+        let deep = Wrap::GreEthernet.wrap(&inside);
+        add("media in VXLAN in GRE, redirect", plain.ns(&deep, repeat)?);
+        add("other tunnel, redirect whole", plain.ns(&Wrap::Tzsp.wrap(&call.rtp(0, 0)), repeat)?);
         let count = if quick { ONCE / 20 } else { ONCE };
         let frames: Vec<_> = (0..count).map(|n| call.rtp(round as u32 + 1, n)).collect();
         let without = plain.once_ns(&frames)?;
         add("the time stamp adds", stamping.once_ns(&frames)? - without);
         add("fingerprint of a new packet adds", comparing.once_ns(&frames)? - without);
     }
-    let size = plain.program.size()?;
+    let (size, inner) = (plain.program.size()?, plain.program.inner_size()?);
     let mut text = format!(
         "### The kernel program, by stage\n\nPROG_TEST_RUN, in cache, without the driver; {} \
-         instructions, {} verified. The last two are differences of single runs.\n\n\
+         instructions, {} verified; inside of tunnels {} and {}. The last two are differences of \
+         single runs.\n\n\
          | stage | ns a frame |\n|---|---|\n",
-        size.instructions, size.verified
+        size.instructions, size.verified, inner.instructions, inner.verified
     );
     let mut figures = Vec::new();
     for (name, all) in stages {

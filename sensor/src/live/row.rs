@@ -6,7 +6,7 @@ use ringtap_call::{CallSummary, Live, State};
 use ringtap_cdr::column::Value as Cell;
 use ringtap_cdr::quality::Evidence;
 use ringtap_cdr::record::{CallRecord, Side};
-use ringtap_cdr::{Cidr, Filter, StreamRecord, Tunnel, clock, json};
+use ringtap_cdr::{Cidr, Filter, StreamRecord, Tunnel, clock};
 use serde_json::{Map, Value, json};
 
 use crate::worker::endpoints::CallInstance;

@@ -18,4 +18,3 @@ mod modes;
 mod run;
 mod spread;
 mod transports;
-mod tunnel;

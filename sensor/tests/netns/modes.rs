@@ -1,6 +1,8 @@
 //! Every way to capture gives the same records: those that the truth demands. Loss, reordering,
 //! the senders' own duplicates and the mirror's copies are all in the traffic.
 
+mod tunnel;
+
 use ringtap_testkit::traffic::{Loss, Memory, MirrorShape, Plan, Shares, Totals, Truth, generate};
 use serde_json::Value;
 

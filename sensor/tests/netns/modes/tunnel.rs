@@ -24,12 +24,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Gives both ends addresses, and the near one a tunnel to the far one.
 fn lay_tunnel(lab: &Lab) {
-    lab.near.address(NEAR, &format!("{MIRROR}/24")).unwrap();
-    lab.far.address(FAR, &format!("{HOST}/24")).unwrap();
+    lab.near.address(NEAR, &format!("{MIRROR}/24")).expect("ip can do it");
+    lab.far.address(FAR, &format!("{HOST}/24")).expect("ip can do it");
     let ends = ["local", MIRROR, "remote", HOST, "dstport", "4789", "dev", NEAR];
     let add = ["link", "add", TUNNEL, "type", "vxlan", "id", VNI];
-    lab.near.ip(&[&add[..], &ends].concat()).unwrap();
-    lab.near.ip(&["link", "set", TUNNEL, "up"]).unwrap();
+    lab.near.ip(&[&add[..], &ends].concat()).expect("ip can do it");
+    lab.near.ip(&["link", "set", TUNNEL, "up"]).expect("ip can do it");
 }
 
 fn through_tunnel(frames: &Memory) -> [Lane<'_>; 1] {
@@ -48,13 +48,13 @@ fn echo(mut session: TcpStream) {
 
 /// Talks with the host until told to stop, and counts answers, each of which must be right.
 fn talk(mut session: TcpStream, stop: &AtomicBool, answers: &AtomicU64) {
-    session.set_read_timeout(Some(LIMIT)).unwrap();
+    session.set_read_timeout(Some(LIMIT)).expect("a limit can be set");
     for turn in 0_u64.. {
         if stop.load(Ordering::Relaxed) {
             return;
         }
         let said: Vec<u8> = (0..1500_u64).map(|at| (turn ^ at) as u8).collect();
-        session.write_all(&said).unwrap();
+        session.write_all(&said).expect("the session is alive");
         let mut heard = vec![0; said.len()];
         session.read_exact(&mut heard).expect("the session is alive");
         assert!(heard == said, "the session's bytes have changed");
