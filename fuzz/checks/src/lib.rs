@@ -13,7 +13,7 @@ pub mod parse;
 pub mod state;
 
 pub use parse::capture_file::capture_file;
-pub use parse::frame::{link, walk};
+pub use parse::frame::{link, tunnel, walk};
 pub use parse::rtcp::rtcp;
 pub use parse::rtp::rtp;
 pub use parse::sdp::sdp;
@@ -32,9 +32,10 @@ pub use state::websocket::websocket;
 pub type Check = fn(&[u8]);
 
 /// All checks by name. A corpus folder and a libFuzzer program bear the same name.
-pub const CHECKS: [(&str, Check); 16] = [
+pub const CHECKS: [(&str, Check); 17] = [
     ("walk", walk),
     ("link", link),
+    ("tunnel", tunnel),
     ("rtp", rtp),
     ("rtcp", rtcp),
     ("sip_message", sip_message),

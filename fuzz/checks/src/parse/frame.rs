@@ -1,10 +1,13 @@
 //! A frame: walk, classification and fingerprint; and the way to the walk from each link type, and
 //! through tunnels.
 
+use std::sync::LazyLock;
+
 use ringtap_common::classify::{Class, DefaultPorts, classify};
 use ringtap_common::fingerprint::{SLOTS_MIN, Seed, Table, fingerprint};
 use ringtap_common::maps::PortSets;
-use ringtap_common::peel::DEPTH;
+use ringtap_common::peel::{DEPTH, TOLD};
+use ringtap_common::tunnel::Kind;
 use ringtap_common::walk::{
     Fragment, Headers, PROTO_ETHERIP, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_L2TP, PROTO_MPLS,
     PROTO_TCP, PROTO_UDP, walk_ethernet,
@@ -14,6 +17,12 @@ use ringtap_wire::link::{LinkKind, headers, innermost, network};
 use ringtap_wire::{rtcp, rtp};
 
 const SEED: Seed = Seed::new(7);
+/// Every kind of tunnel has a port.
+static PORTS: LazyLock<PortSets> = LazyLock::new(|| {
+    let mut ports = PortSets::default();
+    ports.insert_tunnel(925, Kind::AudioCodes);
+    ports
+});
 const WINDOW_NS: u64 = 20_000_000;
 /// Protocols that carry others' packets.
 const TUNNELS: [u8; 6] = [PROTO_IPIP, PROTO_IPV6, PROTO_GRE, PROTO_ETHERIP, PROTO_L2TP, PROTO_MPLS];
@@ -29,17 +38,17 @@ pub fn walk(frame: &[u8]) {
     compared(&headers, frame);
 }
 
+const KINDS: [LinkKind; 5] =
+    [LinkKind::Ethernet, LinkKind::RawIp, LinkKind::Sll, LinkKind::Sll2, LinkKind::Null];
+
 /// The first byte chooses the link type, the rest is the frame.
 pub fn link(data: &[u8]) {
-    const KINDS: [LinkKind; 5] =
-        [LinkKind::Ethernet, LinkKind::RawIp, LinkKind::Sll, LinkKind::Sll2, LinkKind::Null];
     let Some((choice, frame)) = data.split_first() else { return };
     let kind = KINDS[usize::from(*choice) % KINDS.len()];
     let found = network(kind, frame);
     if let Ok((_, at)) = found {
         assert!(at <= frame.len());
     }
-    through(kind, frame);
     let Ok(walked) = headers(kind, frame) else { return };
     assert!(found.is_ok(), "walked without a network layer");
     inside(&walked, frame);
@@ -48,9 +57,18 @@ pub fn link(data: &[u8]) {
     assert_eq!(flow.symmetric_hash(5), flow.reversed().symmetric_hash(5));
 }
 
-/// What is inside of all tunnels is inside of the frame, and is no tunnel's protocol.
-fn through(kind: LinkKind, frame: &[u8]) {
-    let Ok(peeled) = innermost(kind, frame, &PortSets::default(), DEPTH) else { return };
+/// The first byte chooses the link type: what is inside of all tunnels is inside of the frame, and
+/// is no tunnel's protocol.
+pub fn tunnel(data: &[u8]) {
+    let Some((choice, frame)) = data.split_first() else { return };
+    let kind = KINDS[usize::from(*choice) % KINDS.len()];
+    let Ok(peeled) = innermost(kind, frame, &*PORTS, DEPTH) else { return };
+    if peeled.layer.ethertype == TOLD {
+        // Of a recording there is the payload only.
+        let end = usize::from(peeled.headers.payload) + peeled.headers.payload_len as usize;
+        assert!(end <= frame.len() && peeled.tunnel.is_some(), "{peeled:?}");
+        return;
+    }
     inside(&peeled.headers, frame);
     assert!(peeled.layer.at <= usize::from(peeled.headers.l3), "{peeled:?}");
     let whole = peeled.headers.fragment == Fragment::Whole;
