@@ -3,6 +3,7 @@
 //! What the stations do is theirs; here stands only what there is of each, and how it starts and
 //! ends.
 
+pub mod directions;
 pub mod live;
 pub mod options;
 mod placing;

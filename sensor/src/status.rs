@@ -8,6 +8,7 @@ mod server;
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use ringtap_capture::SourceStats;
 use serde_json::{Map, Value, json};
 
 use crate::ledger::Tally;
+use crate::plant::directions::Directions;
 
 pub use server::{PeerId, Request, Server};
 
@@ -50,6 +52,8 @@ pub struct Interface {
     pub sockets: SourceStats,
     /// Frames that each queue's socket gave.
     pub queues: Vec<u64>,
+    /// Which directions its mirror brings.
+    pub directions: Directions,
 }
 
 /// The ledger at one moment.
@@ -146,6 +150,7 @@ fn interface_json(interface: &Interface) -> Value {
         "in_flight": interface.in_flight(),
         "verdicts": object(interface.verdicts.iter().map(|v| (v.label, v.frames))),
         "queues": interface.queues,
+        "sip_directions": directions_json(interface.directions),
         "sockets": {
             "received": sockets.received,
             "rx_dropped": sockets.rx_dropped,
@@ -158,6 +163,16 @@ fn interface_json(interface: &Interface) -> Value {
             "unstamped": sockets.unstamped,
         },
     })
+}
+
+fn directions_json(directions: Directions) -> Value {
+    let missing = |what: &str, host: IpAddr| json!({ "missing": what, "host": host.to_string() });
+    match directions {
+        Directions::Unknown => Value::Null,
+        Directions::Both => "both".into(),
+        Directions::WithoutSent(host) => missing("sent", host),
+        Directions::WithoutReceived(host) => missing("received", host),
+    }
 }
 
 fn spool_json(spool: &ringtap_spool::Counters) -> Value {
@@ -193,6 +208,13 @@ pub fn render(ledger: &Value) -> String {
         let how = interface["how"].as_str().unwrap_or_default();
         let _ = writeln!(out, "Interface {name}: {how}");
         line(&mut out, "frames", &interface["frames"]);
+        let missing = &interface["sip_directions"];
+        if let (Some(what), Some(host)) = (missing["missing"].as_str(), missing["host"].as_str()) {
+            let _ = writeln!(
+                out,
+                "  the mirror brings one direction of SIP only: what {host} has {what} is missing"
+            );
+        }
         section(&mut out, "verdicts", &interface["verdicts"]);
         line(&mut out, "redirected", &interface["redirected"]);
         section(&mut out, "sockets", &interface["sockets"]);

@@ -18,7 +18,7 @@ pub mod upstream;
 
 mod claims;
 mod pace;
-mod signalling;
+pub mod signalling;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +40,7 @@ use crate::live::Respondent;
 use decode::{Decoded, Decoder};
 use exchange::{Exchange, Note, Progress, RtcpNote};
 use shard::Shard;
-use signalling::Signalling;
+use signalling::{Heard, Signalling};
 use spooling::{Kept, Spooling, session_key};
 use streams::{Arrival, Streams};
 use upstream::{Teller, Upstream};
@@ -312,6 +312,11 @@ impl<P: Ports> Worker<P> {
         let (exchange, spool) = (&mut parts.exchange, parts.spool.as_mut());
         self.signalling.segment(decoded, &kept(decoded), place, exchange, spool);
         Disposition::SipTcp
+    }
+
+    /// Which hosts were heard lately to send SIP, and which to be sent some.
+    pub fn heard(&mut self, now_ns: u64) -> Vec<Heard> {
+        self.signalling.heard(now_ns)
     }
 
     /// This worker's sockets dropped frames between two moments of its clock.

@@ -19,6 +19,7 @@ use ringtap_capture::{Source, SourceStats, affinity};
 use ringtap_cdr::Store;
 use ringtap_common::verdict::Fate;
 
+use super::directions::{self, Directions};
 use super::replay::FailGuard;
 use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, total};
 use crate::config::Config;
@@ -82,13 +83,15 @@ pub fn capture(
     }
     let drain = Arc::new(AtomicBool::new(false));
     let stats: Vec<Stats> = queues.iter().map(|s| empty_stats(s.len())).collect();
+    let heard: Vec<directions::Shared> = queues.iter().map(|_| Arc::default()).collect();
     let mut threads = Vec::new();
     for (index, (worker, sources)) in workers.into_iter().zip(queues).enumerate() {
-        let Some(shared) = stats.get(index) else { continue };
+        let (Some(shared), Some(heard)) = (stats.get(index), heard.get(index)) else { continue };
         let station = Station {
             worker,
             sources,
             stats: Arc::clone(shared),
+            heard: Arc::clone(heard),
             drain: Arc::clone(&drain),
             clock: LiveClock::new(),
             lost: 0,
@@ -101,7 +104,8 @@ pub fn capture(
         };
         threads.push(start(station, guard, index, place)?);
     }
-    let watch = Watch { started: Instant::now(), opened: &opened, published, counts, stats, spool };
+    let started = Instant::now();
+    let watch = Watch { started, opened: &opened, published, counts, stats, heard, spool };
     for (name, opened) in &opened {
         if let Some(size) = opened.xdp.as_ref().and_then(|xdp| xdp.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
@@ -205,6 +209,7 @@ struct Station {
     worker: Worker<SharedPorts>,
     sources: Vec<Box<dyn Source>>,
     stats: Stats,
+    heard: directions::Shared,
     drain: Arc<AtomicBool>,
     clock: LiveClock,
     /// Frames that its sockets had lost when they were asked last, and when that was.
@@ -266,6 +271,7 @@ impl Station {
         }
         drop(shared);
         let now_ns = self.clock.begin();
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = self.worker.heard(now_ns);
         if lost > self.lost {
             self.worker.dropped(self.asked_ns, now_ns, lost - self.lost);
         }
@@ -280,6 +286,7 @@ struct Watch<'a> {
     published: Vec<Arc<Published>>,
     counts: WriterCounts,
     stats: Vec<Stats>,
+    heard: Vec<directions::Shared>,
     spool: Option<ringtap_spool::SpoolHandle>,
 }
 
@@ -293,6 +300,7 @@ impl Watch<'_> {
     ) -> anyhow::Result<()> {
         let mut learned = Learned::default();
         let mut links: Vec<Watched> = self.opened.iter().map(|(n, _)| Watched::new(n)).collect();
+        let mut mirrors = vec![Directions::default(); self.opened.len()];
         let mut looked = Instant::now();
         let mut asker = None;
         while !stop.load(Ordering::Acquire) {
@@ -314,9 +322,21 @@ impl Watch<'_> {
                 looked = Instant::now();
                 look_at(&mut links)?;
                 self.tell_own_addresses();
+                self.look_at_mirrors(&mut mirrors);
             }
         }
         Ok(())
+    }
+
+    /// Says which mirrors bring one direction only.
+    fn look_at_mirrors(&self, before: &mut [Directions]) {
+        for (origin, ((name, _), before)) in (0..).zip(self.opened.iter().zip(before)) {
+            let now = directions::judge(&self.heard, origin);
+            if now != Directions::Unknown {
+                directions::tell(name, *before, now);
+                *before = now;
+            }
+        }
     }
 
     /// Addresses of a host in a cloud come and go.
@@ -385,12 +405,38 @@ impl Watch<'_> {
         let interfaces = self.opened.iter().enumerate();
         Ledger {
             uptime_s: self.started.elapsed().as_secs(),
-            interfaces: interfaces.map(|(at, one)| interface(at, one, &stats)).collect(),
+            interfaces: interfaces.map(|(at, one)| self.interface(at, one, &stats)).collect(),
             user: total(&self.published, &self.counts),
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
             workers: self.published.iter().map(|p| p.read().received).collect(),
             file_frames: None,
         }
+    }
+
+    fn interface(
+        &self,
+        at: usize,
+        (name, opened): &(String, Opened),
+        stats: &[Vec<SourceStats>],
+    ) -> Interface {
+        let (name, how) = (name.clone(), opened.line.clone());
+        let directions = directions::judge(&self.heard, u16::try_from(at).unwrap_or(u16::MAX));
+        let mut one = Interface { name, how, directions, ..Interface::default() };
+        for source in stats.iter().filter_map(|worker| worker.get(at)) {
+            one.sockets.add(source);
+            one.queues.push(source.received);
+        }
+        if let Some(counts) = opened.xdp.as_ref().and_then(|xdp| xdp.counts().ok()) {
+            one.verdicts = counts
+                .iter()
+                .map(|(verdict, frames)| Verdict {
+                    label: verdict.label(),
+                    frames,
+                    redirected: verdict.fate() == Fate::Redirected,
+                })
+                .collect();
+        }
+        one
     }
 
     /// Seals the spool and gives the last ledger.
@@ -427,28 +473,4 @@ fn look_at(links: &mut [Watched]) -> anyhow::Result<()> {
 
 fn error_of(error: &str) -> serde_json::Value {
     serde_json::json!({ "error": error })
-}
-
-fn interface(
-    at: usize,
-    (name, opened): &(String, Opened),
-    stats: &[Vec<SourceStats>],
-) -> Interface {
-    let mut one =
-        Interface { name: name.clone(), how: opened.line.clone(), ..Interface::default() };
-    for source in stats.iter().filter_map(|worker| worker.get(at)) {
-        one.sockets.add(source);
-        one.queues.push(source.received);
-    }
-    if let Some(counts) = opened.xdp.as_ref().and_then(|xdp| xdp.counts().ok()) {
-        one.verdicts = counts
-            .iter()
-            .map(|(verdict, frames)| Verdict {
-                label: verdict.label(),
-                frames,
-                redirected: verdict.fate() == Fate::Redirected,
-            })
-            .collect();
-    }
-    one
 }

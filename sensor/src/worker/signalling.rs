@@ -4,6 +4,8 @@
 //! understood where its call lives. Segments that complete no message wait, in copy, for the one
 //! that does: they belong to its call.
 
+mod directions;
+
 use std::collections::VecDeque;
 
 use ringtap_assemble::stream::{Flow, Segment, Streams};
@@ -12,11 +14,15 @@ use ringtap_common::walk::PROTO_TCP;
 use ringtap_sip::{Message, call_id_of, looks_like_sip};
 use smallvec::SmallVec;
 
+use directions::Directions;
+
 use super::decode::Decoded;
 use super::endpoints::socket_addr;
 use super::exchange::{Exchange, Note, SipNote};
 use super::spooling::{Kept, Spooling};
 use crate::ledger::{Event, Tally};
+
+pub use directions::Heard;
 
 /// Segments that wait for the end of their message at most; older ones are forgotten.
 const WAITING_MAX: usize = 256;
@@ -46,6 +52,7 @@ pub(super) struct Signalling {
     unreadable: u64,
     /// Segments pushed out of `waiting`.
     forgotten: u64,
+    directions: Directions,
 }
 
 impl Signalling {
@@ -58,6 +65,7 @@ impl Signalling {
             last: None,
             unreadable: 0,
             forgotten: 0,
+            directions: Directions::default(),
         }
     }
 
@@ -68,7 +76,9 @@ impl Signalling {
         place: (u64, u64),
         exchange: &mut Exchange,
     ) -> Option<CallKey> {
-        send(self.realm, meta(decoded), decoded.payload(), place, exchange)
+        let call = send(self.realm, meta(decoded), decoded.payload(), place, exchange)?;
+        self.note_direction(decoded);
+        Some(call)
     }
 
     /// One TCP segment: whatever messages it completes go on, and to the spool with it.
@@ -95,10 +105,23 @@ impl Signalling {
             None => *unreadable += 1,
         });
         // The way of one connection says nothing of another.
+        if !calls.is_empty() {
+            self.note_direction(decoded);
+        }
         self.last = Some(Meta { vlan: 0, tunnel: None, ..meta });
         if let Some(spool) = spool {
             self.keep(&segment, &calls, kept, spool);
         }
+    }
+
+    fn note_direction(&mut self, decoded: &Decoded<'_>) {
+        let (headers, origin) = (&decoded.headers, decoded.frame.origin);
+        self.directions.note(origin, headers.src, headers.dst);
+    }
+
+    /// Which hosts were heard lately, and which were spoken to.
+    pub(super) fn heard(&mut self, now_ns: u64) -> Vec<Heard> {
+        self.directions.heard(now_ns)
     }
 
     /// Steps over holes that have been open for too long: what waited behind them goes on.

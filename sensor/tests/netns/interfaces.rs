@@ -56,8 +56,36 @@ fn the_directions_of_a_call_may_come_by_two_interfaces() {
     sensor.status_with("both interfaces, balanced", |ledger| {
         ledger["balanced"] == true && frames_of(ledger) == [ups, downs]
     });
+    assert!(!sensor.messages().contains("one direction"), "{}", sensor.messages());
     sensor.finish();
     assert_same(&files.calls(), &expected(&truth));
+}
+
+/// A mirror that was told to copy one direction only.
+#[test]
+fn half_a_mirror_is_named_while_it_lasts() {
+    let Some(lab) = Lab::new() else { return };
+    let mut frames = Memory::default();
+    calls(24, &mut frames);
+    let files = Files::new(&lab, "sensor");
+    let sensor = Sensor::start(&lab, &files, &["--capture", "xdp"]);
+    let up: Vec<_> = frames.iter().filter(|(_, frame)| is_upward(frame)).collect();
+    send_all(&lab, &[Lane { frames: up, ..Lane::default() }]);
+    let directions = |ledger: &Value| ledger["interfaces"][0]["sip_directions"].clone();
+    let ledger = sensor.status_with("half a mirror", |ledger| directions(ledger).is_object());
+    let missing = directions(&ledger);
+    assert!(["sent", "received"].contains(&missing["missing"].as_str().unwrap()), "{missing}");
+    sensor.status_with("a line about it", |_| {
+        sensor.messages().contains("the mirror on far0 brings one direction of SIP only")
+    });
+    assert!(
+        !sensor.messages().contains(missing["host"].as_str().unwrap()),
+        "an address in the log"
+    );
+    send_all(&lab, &one_lane(&frames));
+    sensor.status_with("both directions", |ledger| directions(ledger) == "both");
+    sensor.status_with("another line", |_| sensor.messages().contains("both directions again"));
+    sensor.finish();
 }
 
 #[test]
