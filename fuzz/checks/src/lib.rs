@@ -14,6 +14,7 @@ pub mod state;
 
 pub use parse::capture_file::capture_file;
 pub use parse::frame::{link, tunnel, walk};
+pub use parse::hep::hep;
 pub use parse::rtcp::rtcp;
 pub use parse::rtp::rtp;
 pub use parse::sdp::sdp;
@@ -32,7 +33,7 @@ pub use state::websocket::websocket;
 pub type Check = fn(&[u8]);
 
 /// All checks by name. A corpus folder and a libFuzzer program bear the same name.
-pub const CHECKS: [(&str, Check); 17] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("walk", walk),
     ("link", link),
     ("tunnel", tunnel),
@@ -43,6 +44,7 @@ pub const CHECKS: [(&str, Check); 17] = [
     ("capture_file", capture_file),
     ("spool_read", spool_read),
     ("vq", vq),
+    ("hep", hep),
     ("sip_frame", sip_frame),
     ("fragments", fragments),
     ("tcp_stream", tcp_stream),

@@ -2,6 +2,7 @@
 
 pub mod capture_file;
 pub mod frame;
+pub mod hep;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

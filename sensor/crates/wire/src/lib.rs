@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 pub mod flow;
+pub mod hep;
 pub mod link;
 pub mod rtcp;
 pub mod rtp;
