@@ -68,7 +68,8 @@ pub struct RunArgs {
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Interface to capture on; may be repeated
+    /// Interface to capture on; may be repeated. None is needed with `-O hep=yes`, which listens
+    /// for what capture agents send
     #[arg(short, long, value_name = "IFACE")]
     pub interface: Vec<String>,
     /// How to capture: auto, xdp, xdp-generic or packet

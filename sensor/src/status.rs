@@ -17,6 +17,7 @@ use anyhow::{Context, bail};
 use ringtap_capture::SourceStats;
 use serde_json::{Map, Value, json};
 
+use crate::hep;
 use crate::ledger::Tally;
 use crate::plant::directions::Directions;
 
@@ -24,6 +25,9 @@ pub use server::{PeerId, Request, Server};
 
 /// An answer is no longer than this.
 const ANSWER_MAX: u64 = 16 << 20;
+
+/// Sources of HEP that people are shown; JSON has all.
+const SOURCES_SHOWN: usize = 20;
 
 /// How long an answer may take; the sensor's own limits are shorter.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,6 +67,8 @@ pub struct Ledger {
     pub uptime_s: u64,
     /// The interfaces; none in a replay.
     pub interfaces: Vec<Interface>,
+    /// The HEP listener.
+    pub hep: Option<hep::Report>,
     /// User space.
     pub user: Tally,
     /// The spool.
@@ -101,7 +107,8 @@ impl Ledger {
     /// Whether every frame is accounted for. While traffic runs, frames are in flight.
     pub fn balances(&self) -> bool {
         let received: u64 = self.interfaces.iter().map(|i| i.sockets.received).sum();
-        let given = self.file_frames.unwrap_or(received);
+        let agents = self.hep.as_ref().map_or(0, |hep| hep.delivered);
+        let given = self.file_frames.unwrap_or(received + agents);
         self.user.in_flight() == 0
             && given == self.user.received
             && self.interfaces.iter().all(|i| i.in_flight() == 0)
@@ -127,6 +134,9 @@ impl Ledger {
         if let Some(map) = whole.as_object_mut() {
             if let Some(frames) = self.file_frames {
                 map.insert("file_frames".into(), frames.into());
+            }
+            if let Some(hep) = &self.hep {
+                map.insert("hep".into(), hep.json.clone());
             }
             if let Some(spool) = &self.spool {
                 map.insert("spool".into(), spool_json(spool));
@@ -220,6 +230,9 @@ pub fn render(ledger: &Value) -> String {
         section(&mut out, "sockets", &interface["sockets"]);
         line(&mut out, "in flight", &interface["in_flight"]);
     }
+    if !ledger["hep"].is_null() {
+        render_hep(&mut out, &ledger["hep"]);
+    }
     let user = &ledger["user"];
     let _ = writeln!(out, "User space");
     line(&mut out, "received", &user["received"]);
@@ -230,6 +243,30 @@ pub fn render(ledger: &Value) -> String {
         section(&mut out, "packets", &ledger["spool"]);
     }
     out
+}
+
+fn render_hep(out: &mut String, hep: &Value) {
+    let listening = hep["listening"].as_object().into_iter().flatten();
+    let at: Vec<String> =
+        listening.map(|(name, at)| format!("{name} {}", at.as_str().unwrap_or_default())).collect();
+    let _ = writeln!(out, "HEP: {}", at.join(", "));
+    line(out, "messages", &hep["messages"]);
+    section(out, "became", &hep["became"]);
+    section(out, "events", &hep["events"]);
+    for source in hep["sources"].as_array().into_iter().flatten().take(SOURCES_SHOWN) {
+        let believed = if source["believed"] == true { "" } else { ", not believed" };
+        let clock = match source["ahead_ms"].as_i64() {
+            Some(ms) => format!("clock {ms:+} ms{believed}"),
+            None => "no time".to_owned(),
+        };
+        let _ = writeln!(
+            out,
+            "  source     {} agent {}: {} messages, {clock}",
+            source["address"].as_str().unwrap_or_default(),
+            source["agent"],
+            source["messages"],
+        );
+    }
 }
 
 fn line(out: &mut String, name: &str, value: &Value) {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 use ringtap_assemble::fragments::{self, Fragments, Outcome};
-use ringtap_capture::Frame;
+use ringtap_capture::{Frame, Link};
 use ringtap_common::classify::{Class, Ports};
 use ringtap_common::fingerprint::Fingerprint;
 use ringtap_common::walk::{PROTO_TCP, Stop};
@@ -35,6 +35,7 @@ use ringtap_spool::Slot;
 use ringtap_wire::rtp;
 use smallvec::SmallVec;
 
+use crate::hep::Capsule;
 use crate::ledger::{Disposition, Event, Published, Tally};
 use crate::live::Respondent;
 use decode::{Decoded, Decoder};
@@ -129,6 +130,30 @@ impl<P: Ports> Worker<P> {
         }
     }
 
+    /// Takes a packet that an agent has sent all the way.
+    pub fn capsule(&mut self, capsule: &Capsule, origin: u16) {
+        let wire_len = u32::try_from(capsule.packet.len()).unwrap_or(u32::MAX);
+        let Capsule { ts, clock, told, packet: bytes } = capsule;
+        let (ts, clock, order, link) = (*ts, *clock, *clock, Link::RawIp);
+        let frame = Frame { ts, clock, order, origin, link, wire_len, bytes };
+        self.tally.received += 1;
+        self.tally.bytes += u64::from(wire_len);
+        let decoder = &mut self.parts.decoder;
+        let decoded = match told {
+            Some(told) => decoder.told(frame, *told),
+            None => decoder.walk(frame),
+        };
+        let seen = decoded.map_err(stopped).and_then(|decoded| self.see(decoded));
+        let became = match seen {
+            Ok(mut seen) => {
+                self.fetch(std::slice::from_mut(&mut seen));
+                self.take(&seen)
+            }
+            Err(known) => known,
+        };
+        self.tally.count(became);
+    }
+
     /// Walks the next few frames. False: there were none.
     #[inline]
     fn gather<'a>(
@@ -177,6 +202,11 @@ impl<P: Ports> Worker<P> {
     #[inline]
     fn look<'a>(&mut self, frame: Frame<'a>) -> Result<Seen<'a>, Disposition> {
         let decoded = self.parts.decoder.walk(frame).map_err(stopped)?;
+        self.see(decoded)
+    }
+
+    #[inline]
+    fn see<'a>(&self, decoded: Decoded<'a>) -> Result<Seen<'a>, Disposition> {
         let mut rtp = None;
         if decoded.class == Class::Rtp {
             let view = rtp::View::parse(decoded.payload()).map_err(|_| Disposition::NotVoip)?;

@@ -50,7 +50,14 @@ fn doubts(config: &Config) -> impl Iterator<Item = &'static str> {
     };
     let wide = (1024..=u16::MAX).filter(|&port| both(port)).count() > 10_000;
     [
-        (config.interface.is_empty(), "no interface is named: `ringtap run` will want -i"),
+        (
+            config.interface.is_empty() && !config.hep.on,
+            "no interface is named: `ringtap run` will want -i",
+        ),
+        (
+            config.hep.tls_cert.is_some() != config.hep.tls_key.is_some(),
+            "hep_tls_cert and hep_tls_key go together: `ringtap run` will not start",
+        ),
         (config.store.is_none(), "no store is named: records of live calls are kept nowhere"),
         (
             !saves,

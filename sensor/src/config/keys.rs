@@ -5,6 +5,7 @@
 use ringtap_call::CUSTOM_HEADERS_MAX;
 use ringtap_common::tunnel::Kind;
 
+use super::hep::{address, file, secret};
 use super::side_tables::{save_sdp, sip_history};
 use super::value::{self, list, number, path, ports, yes_no};
 use super::{Config, ConfigError, MediaFilter, Mode, SaveRtp, names};
@@ -85,6 +86,7 @@ const COUNT: &str = "a number (1 to 4000000)";
 const LEVEL: &str = "a level of zstd (-7 to 22)";
 const PORTS: &str = "ports and ranges (5060,5070-5080)";
 const TUNNEL_PORTS: &str = "ports and ranges (4789,4790), or no";
+const PORT: &str = "a port (1 to 65535; 0: any that is free)";
 const HEADERS: &str = "names of SIP headers (at most 8)";
 const HEADERS_MAX: usize = 8;
 const CUSTOM_HEADERS: &str = "names of SIP headers (at most 16)";
@@ -92,6 +94,10 @@ const MS_MAX: u64 = 10_000;
 
 fn seconds(text: &str) -> Option<u32> {
     number(text, 1, 4_000_000)
+}
+
+fn port(text: &str) -> Option<u16> {
+    number(text, 0, 65_535)
 }
 
 fn level(text: &str) -> Option<i32> {
@@ -223,6 +229,16 @@ macro_rules! set {
     };
 }
 
+/// The same for a field of the HEP listener.
+macro_rules! hep {
+    ($field:ident, $read:expr) => {
+        |c, text| {
+            c.hep.$field = $read(text)?;
+            Some(())
+        }
+    };
+}
+
 /// Puts ports into those of a kind of tunnel.
 macro_rules! tunnel {
     ($kind:ident) => {
@@ -261,6 +277,20 @@ pub(super) static KEYS: &[Key] = keys! {
     "udp_port_audiocodes" TUNNEL_PORTS
         => tunnel!(AudioCodes), |c| c.tunnel_ports.clear(Kind::AudioCodes);
     "tunnel_depth" "a number (0 to 8)" => set!(tunnel_depth, |text| number(text, 0, 8));
+    "hep" YES_NO => hep!(on, yes_no);
+    "hep_bind_ip" "an address; nothing: all of them" => hep!(bind_ip, address);
+    "hep_bind_port" PORT => hep!(bind_port, port);
+    "hep_bind_udp" YES_NO => hep!(bind_udp, yes_no);
+    "hep_kamailio_protocol_id_fix" YES_NO => hep!(kamailio, yes_no);
+    "hep_use_system_time" YES_NO => hep!(system_time, yes_no);
+    "hep_skew_max" SECONDS => hep!(skew_max_s, seconds);
+    "hep_auth_key" "what agents must send; nothing: all are heard" => hep!(auth_key, secret);
+    "hep_tls_port" PORT => hep!(tls_port, port);
+    "hep_tls_cert" "a file; nothing: no TLS" => hep!(tls_cert, file);
+    "hep_tls_key" "a file" => hep!(tls_key, file);
+    "hep_connections_max" "connections (1 to 4096)"
+        => hep!(connections, |text| number(text, 1, 4096));
+    "hep_memory" "MiB (1 to 65536)" => hep!(memory_mb, |text| number(text, 1, 65_536));
     "media_filter" "default or learned" => set!(media_filter, |text: &str| match text {
         "default" => Some(MediaFilter::Default),
         "learned" => Some(MediaFilter::Learned),

@@ -6,6 +6,7 @@
 
 mod check;
 mod error;
+mod hep;
 mod keys;
 mod lines;
 mod names;
@@ -22,6 +23,7 @@ use ringtap_capture::Method;
 
 pub use check::{Report, check};
 pub use error::ConfigError;
+pub use hep::Hep;
 pub use lines::Fault;
 pub use side_tables::{SaveSdp, SipHistory};
 pub use tunnels::TunnelPorts;
@@ -73,6 +75,8 @@ pub struct Config {
     pub audiocodes: bool,
     /// Tunnels in tunnels that are opened at most; 0: none is.
     pub tunnel_depth: u8,
+    /// What agents send is received.
+    pub hep: Hep,
     /// How media is told from other datagrams.
     pub media_filter: MediaFilter,
     /// Mirrored duplicates are dropped.
@@ -255,6 +259,7 @@ impl Default for Config {
             tunnel_ports: TunnelPorts::default(),
             audiocodes: false,
             tunnel_depth: ringtap_common::peel::DEPTH,
+            hep: Hep::default(),
             media_filter: MediaFilter::Default,
             deduplicate: true,
             deduplicate_window_ms: 20,

@@ -23,6 +23,7 @@ use super::directions::{self, Directions};
 use super::replay::FailGuard;
 use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, total};
 use crate::config::Config;
+use crate::hep::{Hep, Inbox};
 use crate::ledger::Published;
 use crate::live::{Asked, Desk, now_us};
 use crate::status::{Interface, Ledger, PeerId, Request, Server, Verdict};
@@ -68,10 +69,19 @@ pub fn capture(
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Captured> {
     let mut status = Server::open(&config.status_socket)?;
+    let hep = options::hep(config)?;
+    if config.interface.is_empty() && hep.is_none() {
+        bail!(
+            "no interface is named: give -i IFACE, `interface` in the configuration, or hep = yes"
+        );
+    }
     let mut opened = open_all(config)?;
-    let queues = by_queue(&mut opened);
+    let mut queues = by_queue(&mut opened);
+    if queues.is_empty() {
+        queues.resize_with(options::workers(config), Vec::new);
+    }
     let in_kernel = opened.iter().all(|(_, o)| o.xdp.is_some());
-    let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 };
+    let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 || hep.is_some() };
     let stations = Stations::build(config, queues.len(), kind)?;
     let Stations { mut workers, progress, published, spool, records, mut desk } = stations;
     let (writer, counts) = start_writer(config, records, None, store, None)?;
@@ -84,12 +94,20 @@ pub fn capture(
     let drain = Arc::new(AtomicBool::new(false));
     let stats: Vec<Stats> = queues.iter().map(|s| empty_stats(s.len())).collect();
     let heard: Vec<directions::Shared> = queues.iter().map(|_| Arc::default()).collect();
+    let agents = u16::try_from(opened.len()).unwrap_or(u16::MAX);
+    let (hep, inboxes) = match hep.map(|hep| Hep::open(hep, queues.len())).transpose()? {
+        Some((hep, inboxes)) => (Some(hep), inboxes),
+        None => (None, Vec::new()),
+    };
+    let mut inboxes = inboxes.into_iter();
     let mut threads = Vec::new();
     for (index, (worker, sources)) in workers.into_iter().zip(queues).enumerate() {
         let (Some(shared), Some(heard)) = (stats.get(index), heard.get(index)) else { continue };
         let station = Station {
             worker,
             sources,
+            inbox: inboxes.next(),
+            agents,
             stats: Arc::clone(shared),
             heard: Arc::clone(heard),
             drain: Arc::clone(&drain),
@@ -105,7 +123,7 @@ pub fn capture(
         threads.push(start(station, guard, index, place)?);
     }
     let started = Instant::now();
-    let watch = Watch { started, opened: &opened, published, counts, stats, heard, spool };
+    let mut watch = Watch { started, opened: &opened, hep, published, counts, stats, heard, spool };
     for (name, opened) in &opened {
         if let Some(size) = opened.xdp.as_ref().and_then(|xdp| xdp.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
@@ -116,6 +134,9 @@ pub fn capture(
     let outcome = watch.until_stopped(stop, (&mut status, &mut desk), &upstream, &threads);
     for xdp in opened.iter().filter_map(|(_, o)| o.xdp.as_ref()) {
         let _ = xdp.stop();
+    }
+    if let Some(hep) = &mut watch.hep {
+        hep.stop();
     }
     drain.store(true, Ordering::Release);
     let mut died = false;
@@ -132,9 +153,6 @@ pub fn capture(
 }
 
 fn open_all(config: &Config) -> anyhow::Result<Vec<(String, Opened)>> {
-    if config.interface.is_empty() {
-        bail!("no interface is named: give -i IFACE, or `interface` in the configuration");
-    }
     let mut all = Vec::new();
     for (origin, name) in (0u16..).zip(&config.interface) {
         let (xdp, packet) = options::capture(config, name, origin);
@@ -208,6 +226,9 @@ fn start(
 struct Station {
     worker: Worker<SharedPorts>,
     sources: Vec<Box<dyn Source>>,
+    /// What agents send, and the number that their packets have instead of an interface's.
+    inbox: Option<Inbox>,
+    agents: u16,
     stats: Stats,
     heard: directions::Shared,
     drain: Arc<AtomicBool>,
@@ -257,6 +278,12 @@ impl Station {
                 std::thread::sleep(IDLE);
             }
         }
+        if let Some(inbox) = &mut self.inbox {
+            let wait = if self.sources.is_empty() { IDLE } else { Duration::ZERO };
+            let agents = self.agents;
+            frames += inbox.take(wait, &mut |capsule| worker.capsule(capsule, agents));
+            inbox.pass(passed_ns);
+        }
         worker.round(now_ns, passed_ns);
         frames
     }
@@ -283,6 +310,7 @@ impl Station {
 struct Watch<'a> {
     started: Instant,
     opened: &'a [(String, Opened)],
+    hep: Option<Hep>,
     published: Vec<Arc<Published>>,
     counts: WriterCounts,
     stats: Vec<Stats>,
@@ -320,7 +348,10 @@ impl Watch<'_> {
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                look_at(&mut links)?;
+                let left = look_at(&mut links) || self.hep.is_some();
+                if !left {
+                    bail!("no interface is left to capture on");
+                }
                 self.tell_own_addresses();
                 self.look_at_mirrors(&mut mirrors);
             }
@@ -406,6 +437,7 @@ impl Watch<'_> {
         Ledger {
             uptime_s: self.started.elapsed().as_secs(),
             interfaces: interfaces.map(|(at, one)| self.interface(at, one, &stats)).collect(),
+            hep: self.hep.as_ref().map(Hep::report),
             user: total(&self.published, &self.counts),
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
             workers: self.published.iter().map(|p| p.read().received).collect(),
@@ -450,8 +482,8 @@ impl Watch<'_> {
     }
 }
 
-/// Says what has become of the interfaces; an error if there is none left.
-fn look_at(links: &mut [Watched]) -> anyhow::Result<()> {
+/// Says what has become of the interfaces. False: there is none left.
+fn look_at(links: &mut [Watched]) -> bool {
     for link in &mut *links {
         match link.look() {
             Some(Presence::Up) => tracing::info!("{} is up again", link.name()),
@@ -465,10 +497,7 @@ fn look_at(links: &mut [Watched]) -> anyhow::Result<()> {
             None => {}
         }
     }
-    if links.iter().all(|link| link.presence() == Presence::Gone) {
-        bail!("no interface is left to capture on");
-    }
-    Ok(())
+    links.iter().any(|link| link.presence() != Presence::Gone)
 }
 
 fn error_of(error: &str) -> serde_json::Value {

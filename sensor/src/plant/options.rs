@@ -13,6 +13,7 @@ use ringtap_sip::Header;
 use ringtap_spool::Compression;
 
 use crate::config::{Config, MediaFilter, Mode, SaveRtp};
+use crate::hep;
 use crate::worker::record::dialog::Kept;
 use crate::worker::spooling::{self, Saving};
 use crate::worker::streams;
@@ -194,7 +195,7 @@ pub fn capture(config: &Config, interface: &str, origin: u16) -> (XdpOptions, Pa
     let mut packet = PacketOptions::new(interface);
     packet.promiscuous = config.promisc;
     packet.origin = origin;
-    packet.sockets = config.workers.map_or_else(|| processors().len().max(1), usize::from);
+    packet.sockets = workers(config);
     packet.ring_bytes = (config.ringbuffer_mb as usize) << 20;
     (xdp, packet)
 }
@@ -219,4 +220,34 @@ pub fn save_all(config: &mut Config, folder: &Path) {
 /// Nothing is kept.
 pub fn save_nothing(config: &mut Config) {
     (config.savesip, config.savertp, config.savertcp) = (false, SaveRtp::No, false);
+}
+
+/// The HEP listener; `None`: there is none.
+pub fn hep(config: &Config) -> anyhow::Result<Option<hep::Options>> {
+    let told = &config.hep;
+    let tls = match (&told.tls_cert, &told.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let (certificate, key) = (certificate.clone(), key.clone());
+            Some(hep::Tls { port: told.tls_port, certificate, key })
+        }
+        (None, None) => None,
+        _ => anyhow::bail!("hep_tls_cert and hep_tls_key go together: give both, or neither"),
+    };
+    Ok(told.on.then(|| hep::Options {
+        address: told.bind_ip,
+        port: told.bind_port,
+        udp: told.bind_udp,
+        tls,
+        key: told.auth_key.clone(),
+        kamailio: told.kamailio,
+        system_time: told.system_time,
+        skew_max: Duration::from_secs(told.skew_max_s.into()),
+        connections: told.connections,
+        memory: told.memory_mb << 20,
+    }))
+}
+
+/// Workers, where no interface says how many.
+pub fn workers(config: &Config) -> usize {
+    config.workers.map_or_else(|| processors().len().max(1), usize::from)
 }

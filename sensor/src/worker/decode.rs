@@ -8,7 +8,10 @@ use ringtap_common::classify::{Class, Ports, classify};
 use ringtap_common::fingerprint::{Fingerprint, Seed, Table, fingerprint};
 use ringtap_common::peel::{Peeled, Tunnel, peel};
 use ringtap_common::tunnel::{self, Entry, Inner};
-use ringtap_common::walk::{ETHERTYPE_ETHERNET, Fragment, Headers, Ip, Layer, Stop};
+use ringtap_common::walk::{
+    ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Fragment, Headers, Ip, Layer, Stop,
+    walk_layer,
+};
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::link::{self, LinkKind};
 
@@ -29,8 +32,21 @@ pub struct Decoded<'a> {
     pub class: Class,
     /// The tunnel that it came through.
     pub tunnel: Option<Tunnel>,
+    /// It is a whole message that came over TCP, though its packet here has a UDP header.
+    pub over_tcp: bool,
     /// Its own outermost header.
     layer: Layer,
+}
+
+/// What an agent says of a packet that it has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What it carries.
+    pub class: Class,
+    /// It is a whole message that came over TCP.
+    pub over_tcp: bool,
+    /// VLAN id, 0 for none.
+    pub vlan: u16,
 }
 
 impl<'a> Decoded<'a> {
@@ -184,7 +200,19 @@ impl<P: Ports> Decoder<P> {
             // From now on a copy may come by either way.
             duplicates.all = true;
         }
-        Ok(Decoded { frame, headers, class, tunnel, layer })
+        Ok(Decoded { frame, headers, class, tunnel, over_tcp: false, layer })
+    }
+
+    /// A packet of which it is told what it carries: its ports do not count, nor is it a tunnel's.
+    pub fn told<'a>(&self, frame: Frame<'a>, told: Told) -> Result<Decoded<'a>, Stop> {
+        let ethertype = match frame.bytes.first().map(|byte| byte >> 4) {
+            Some(4) => ETHERTYPE_IPV4,
+            _ => ETHERTYPE_IPV6,
+        };
+        let layer = Layer { ethertype, at: 0 };
+        let headers = Headers { vlan: told.vlan, ..walk_layer(&frame.bytes, layer)? };
+        let Told { class, over_tcp, .. } = told;
+        Ok(Decoded { frame, headers, class, tunnel: None, over_tcp, layer })
     }
 
     /// By what a copy of this frame is known; `None`: nobody asks, or it has no copies.

@@ -263,7 +263,7 @@ fn meta(decoded: &Decoded<'_>) -> Meta {
         origin: decoded.frame.origin,
         vlan: headers.vlan,
         tunnel: decoded.tunnel,
-        tcp: headers.proto == PROTO_TCP,
+        tcp: headers.proto == PROTO_TCP || decoded.over_tcp,
         dscp: headers.tos >> 2,
     }
 }

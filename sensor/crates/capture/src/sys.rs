@@ -47,6 +47,8 @@ unsafe impl Plain for libc::packet_mreq {}
 unsafe impl Plain for libc::tpacket_req3 {}
 // SAFETY: as above.
 unsafe impl Plain for libc::tpacket_stats_v3 {}
+// SAFETY: as above.
+unsafe impl Plain for [u32; 9] {}
 
 /// `setsockopt`.
 pub(crate) fn set_option<T: Plain>(

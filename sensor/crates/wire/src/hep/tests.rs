@@ -1,3 +1,5 @@
+//! Messages built by hand, and properties of any bytes.
+
 use core::net::IpAddr;
 
 use proptest::prelude::*;

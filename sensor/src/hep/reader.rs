@@ -1,0 +1,140 @@
+//! One HEP message on its way to a worker: checked, unpacked, dated, and counted once.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringtap_capture::clock::LiveClock;
+use ringtap_common::classify::Class;
+use ringtap_wire::flow::FlowKey;
+use ringtap_wire::hep::{Message, kind};
+
+use super::Shared;
+use super::counts::{Event, Outcome};
+use super::lane::Capsule;
+use super::packet::{self, PAYLOAD_MAX};
+use super::payload::{inflate, is_json, sip};
+use super::report::rtcp;
+use super::sources::Heard;
+use crate::worker::decode::Told;
+
+/// The same two hosts always meet the same worker, on every machine.
+const SEED: u64 = 0x6865_7020_6c61_6e65;
+
+/// One thread's way of reading messages.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) shared: Arc<Shared>,
+    clock: LiveClock,
+}
+
+/// What is in a message.
+struct Content<'a> {
+    flow: FlowKey,
+    payload: Cow<'a, [u8]>,
+    class: Option<Class>,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, clock: LiveClock::new() }
+    }
+
+    /// Takes one message all the way; waits for room at the workers at most `patience`.
+    pub(super) fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration) {
+        let outcome = self.deliver(bytes, from, patience);
+        self.shared.counts.count(outcome.err().unwrap_or(Outcome::Delivered));
+    }
+
+    fn deliver(&mut self, bytes: &[u8], from: IpAddr, patience: Duration) -> Result<(), Outcome> {
+        let message = Message::parse(bytes).map_err(|_| Outcome::Malformed)?;
+        let counts = &self.shared.counts;
+        counts.note(
+            match message.version {
+                1 => Event::Version1,
+                2 => Event::Version2,
+                _ => Event::Version3,
+            },
+            1,
+        );
+        counts.note(Event::UnknownChunks, message.unknown.into());
+        counts.note(Event::MisshapenChunks, message.misshapen.into());
+        self.admit(message.auth)?;
+        let content = content(&message)?;
+        let now_ns = self.clock.begin();
+        let (unix_ns, clock_ns) = self.clock.place(now_ns);
+        let name = (from, message.agent.unwrap_or_default());
+        let heard = Heard { name, told_ns: message.unix_ns(), unix_ns, clock_ns };
+        let capsule = Capsule {
+            ts: self.shared.sources.time(&heard, &self.shared.counts),
+            clock: clock_ns,
+            told: content.class.map(|class| Told {
+                class,
+                over_tcp: self.is_tcp(message.protocol),
+                vlan: message.vlan.unwrap_or_default() & 0x0fff,
+            }),
+            packet: packet::build(&content.flow, message.tos.unwrap_or_default(), &content.payload),
+        };
+        let hosts = FlowKey { sport: 0, dport: 0, ..content.flow }.symmetric_hash(SEED);
+        if self.shared.lanes.send(hosts, capsule, patience) {
+            Ok(())
+        } else {
+            Err(Outcome::QueueFull)
+        }
+    }
+
+    /// Whether the agent has the key. Where one is wrong, the time that the answer takes does not
+    /// tell how far it was right.
+    fn admit(&self, given: Option<&[u8]>) -> Result<(), Outcome> {
+        let Some(key) = self.shared.options.key.as_ref().map(|key| key.0.as_bytes()) else {
+            return Ok(());
+        };
+        let given = given.unwrap_or_default();
+        let padded = given.iter().chain(std::iter::repeat(&0));
+        let differing = key.iter().zip(padded).fold(0, |all, (a, b)| all | (a ^ b));
+        let same = std::hint::black_box(differing) == 0 && given.len() == key.len();
+        if same { Ok(()) } else { Err(Outcome::Unauthorised) }
+    }
+
+    /// Whether it came over TCP. Kamailio counts UDP 1, TCP 2, TLS 3, SCTP 4, WS 5, WSS 6.
+    fn is_tcp(&self, protocol: Option<u8>) -> bool {
+        match protocol {
+            Some(6) => true,
+            Some(2 | 3 | 5) => self.shared.options.kamailio,
+            _ => false,
+        }
+    }
+}
+
+fn content<'a>(message: &Message<'a>) -> Result<Content<'a>, Outcome> {
+    let payload = match (message.payload, message.compressed) {
+        (Some(plain), _) if !plain.is_empty() => Cow::Borrowed(plain),
+        (_, Some(packed)) if !packed.is_empty() => Cow::Owned(inflate(packed)?),
+        _ => return Err(Outcome::Empty),
+    };
+    let (class, payload) = match message.kind {
+        Some(kind::SIP | kind::SIP_JSON) if is_json(&payload) => {
+            (Some(Class::Sip), Cow::Owned(sip(&payload)?))
+        }
+        Some(kind::SIP | kind::SIP_JSON) => (Some(Class::Sip), payload),
+        Some(kind::RTP) if matches!(*payload, [_, 192..=223, ..]) => (Some(Class::Rtcp), payload),
+        Some(kind::RTP) => (Some(Class::Rtp), payload),
+        Some(kind::RTCP | kind::RTCP_JSON) if is_json(&payload) => {
+            (Some(Class::Rtcp), Cow::Owned(rtcp(&payload)?))
+        }
+        Some(kind::RTCP) if payload.first().is_some_and(|first| first >> 6 == 2) => {
+            (Some(Class::Rtcp), payload)
+        }
+        Some(kind::RTCP | kind::RTCP_JSON) => return Err(Outcome::Unreadable),
+        Some(kind::QOS | kind::QOS_SHORT) => return Err(Outcome::Qos),
+        Some(kind::LOG) => return Err(Outcome::Log),
+        Some(_) => return Err(Outcome::OtherProtocol),
+        None => (None, payload),
+    };
+    let flow = packet::flow(message).ok_or(Outcome::NoAddress)?;
+    if payload.len() > PAYLOAD_MAX {
+        return Err(Outcome::TooLong);
+    }
+    Ok(Content { flow, payload, class })
+}
