@@ -191,6 +191,12 @@ pub enum Event {
     BlameOmitted,
     /// Media endpoints that could not be told to the kernel's map.
     LearnedLost,
+    /// Flows of media that belong to a call because an agent said so.
+    CorrelatedFlows,
+    /// Such flows for which their call had no room.
+    CorrelatedRefused,
+    /// Correlation ids forgotten for newer ones.
+    CorrelationsForgotten,
     /// Records lost because the writer could not keep up.
     RecordsLost,
     /// Ties of calls to others beyond what one call keeps.
@@ -252,6 +258,9 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "ended_forgotten",
     "blame_omitted",
     "learned_lost",
+    "correlated_flows",
+    "correlated_refused",
+    "correlations_forgotten",
     "records_lost",
     "ties_omitted",
     "legs_forgotten",

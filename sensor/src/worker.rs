@@ -7,6 +7,7 @@
 //! (`shard`); what they tell each other comes in the order of the packets, so that the number of
 //! workers does not show in the records.
 
+pub mod correlation;
 pub mod decode;
 pub mod endpoints;
 pub mod exchange;
@@ -26,11 +27,13 @@ use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 use ringtap_assemble::fragments::{self, Fragments, Outcome};
+use ringtap_call::CallKey;
 use ringtap_capture::{Frame, Link};
 use ringtap_common::classify::{Class, Ports};
 use ringtap_common::fingerprint::Fingerprint;
 use ringtap_common::walk::{PROTO_TCP, Stop};
 use ringtap_media::{Key, Packet};
+use ringtap_sip::call_id_of;
 use ringtap_spool::Slot;
 use ringtap_wire::rtp;
 use smallvec::SmallVec;
@@ -38,6 +41,7 @@ use smallvec::SmallVec;
 use crate::hep::Capsule;
 use crate::ledger::{Disposition, Event, Published, Tally};
 use crate::live::Respondent;
+use correlation::{Correlated, Flows, media_of};
 use decode::{Decoded, Decoder};
 use exchange::{Exchange, Note, Progress, RtcpNote};
 use shard::Shard;
@@ -89,6 +93,7 @@ pub struct Worker<P> {
     respondent: Option<Respondent>,
     sweep_due_ns: u64,
     alive: Vec<(endpoints::CallInstance, u64)>,
+    flows: Flows,
     instants_due_ns: u64,
 }
 
@@ -115,6 +120,7 @@ impl<P: Ports> Worker<P> {
             respondent: None,
             sweep_due_ns: 0,
             alive: Vec::new(),
+            flows: Flows::default(),
             instants_due_ns: 0,
         }
     }
@@ -133,7 +139,7 @@ impl<P: Ports> Worker<P> {
     /// Takes a packet that an agent has sent all the way.
     pub fn capsule(&mut self, capsule: &Capsule, origin: u16) {
         let wire_len = u32::try_from(capsule.packet.len()).unwrap_or(u32::MAX);
-        let Capsule { ts, clock, told, packet: bytes } = capsule;
+        let Capsule { ts, clock, told, packet: bytes, .. } = capsule;
         let (ts, clock, order, link) = (*ts, *clock, *clock, Link::RawIp);
         let frame = Frame { ts, clock, order, origin, link, wire_len, bytes };
         self.tally.received += 1;
@@ -147,11 +153,41 @@ impl<P: Ports> Worker<P> {
         let became = match seen {
             Ok(mut seen) => {
                 self.fetch(std::slice::from_mut(&mut seen));
+                if let Some(token) = capsule.token.filter(|_| !seen.duplicate) {
+                    self.correlate(token, &seen.decoded);
+                }
                 self.take(&seen)
             }
             Err(known) => known,
         };
         self.tally.count(became);
+    }
+
+    /// Tells the token's shard whose it is, or which flow bears it.
+    fn correlate(&mut self, token: CallKey, decoded: &Decoded<'_>) {
+        let (flow, clock_ns) = (decoded.flow(), decoded.frame.clock);
+        let note = match decoded.class {
+            Class::Sip => {
+                let Some(id) = call_id_of(decoded.payload()) else { return };
+                let call = CallKey::of(u64::from(self.parts.realm), id);
+                if call == token {
+                    return;
+                }
+                Note::Token { token, call }
+            }
+            Class::Rtp | Class::Rtcp => {
+                let is_rtp = decoded.class == Class::Rtp;
+                let flow = if is_rtp { flow } else { media_of(flow) };
+                if !self.flows.is_due(flow, token, clock_ns) {
+                    return;
+                }
+                Note::Correlated(Box::new(Correlated { token, flow, clock_ns, found: false }))
+            }
+            _ => return,
+        };
+        let shard = token.0 % self.parts.exchange.workers() as u64;
+        let place = self.parts.pace.place(&decoded.frame);
+        self.parts.exchange.send(shard as usize, place, note);
     }
 
     /// Walks the next few frames. False: there were none.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use ringtap_call::CallKey;
 
 use crate::worker::decode::Told;
 
@@ -26,6 +27,8 @@ pub struct Capsule {
     pub clock: u64,
     /// What it carries; `None`: its ports and first bytes tell.
     pub told: Option<Told>,
+    /// By which it belongs to others of its call.
+    pub token: Option<CallKey>,
     /// The packet, from its IP header on.
     pub packet: Box<[u8]>,
 }
@@ -118,7 +121,7 @@ mod tests {
 
     fn capsule(clock: u64, bytes: usize) -> Capsule {
         let packet = vec![0; bytes].into();
-        Capsule { ts: 0, clock, told: None, packet }
+        Capsule { ts: 0, clock, told: None, token: None, packet }
     }
 
     fn taken(inbox: &mut Inbox) -> Vec<u64> {

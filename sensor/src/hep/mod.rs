@@ -59,6 +59,8 @@ pub struct Options {
     pub skew_max: Duration,
     /// Connections at once.
     pub connections: usize,
+    /// The realm of its calls.
+    pub realm: u32,
     /// Bytes that wait for workers at most.
     pub memory: usize,
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringtap_call::CallKey;
 use ringtap_capture::clock::LiveClock;
 use ringtap_common::classify::Class;
 use ringtap_wire::flow::FlowKey;
@@ -74,6 +75,10 @@ impl Reader {
                 over_tcp: self.is_tcp(message.protocol),
                 vlan: message.vlan.unwrap_or_default() & 0x0fff,
             }),
+            token: message
+                .correlation
+                .filter(|id| !id.is_empty())
+                .map(|id| CallKey::of(self.shared.options.realm.into(), id)),
             packet: packet::build(&content.flow, message.tos.unwrap_or_default(), &content.payload),
         };
         let hosts = FlowKey { sport: 0, dport: 0, ..content.flow }.symmetric_hash(SEED);

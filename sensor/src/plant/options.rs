@@ -243,6 +243,7 @@ pub fn hep(config: &Config) -> anyhow::Result<Option<hep::Options>> {
         system_time: told.system_time,
         skew_max: Duration::from_secs(told.skew_max_s.into()),
         connections: told.connections,
+        realm: config.realm,
         memory: told.memory_mb << 20,
     }))
 }

@@ -85,6 +85,10 @@ impl Streams {
     pub fn claim(&mut self, claim: &Arc<Claim>, tally: &mut Tally) -> bool {
         tally.note(Event::Claims);
         let at = endpoint(claim.endpoint);
+        let others = |held: &Arc<Claim>| !held.correlated && instance(held) != instance(claim);
+        if claim.correlated && self.endpoints.claim_of(&at).is_some_and(others) {
+            return false;
+        }
         if !self.endpoints.claim(at, claim) {
             tally.note(Event::ClaimsRefused);
             return false;
@@ -120,6 +124,9 @@ impl Streams {
         let call = instance(claim);
         let sender = if by_destination { claim.side.other() } else { claim.side };
         let before = entry.data.owner;
+        if claim.correlated && matches!(before, Owner::Call { call: had, .. } if had != call) {
+            return;
+        }
         entry.data.owner = Owner::Call { call, sender, by_destination };
         match before {
             Owner::Call { call: had, by_destination: true, .. } if !by_destination => {

@@ -16,6 +16,7 @@ use ringtap_call::{CallKey, Claim, Meta};
 use ringtap_wire::flow::FlowKey;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::correlation::Correlated;
 use super::endpoints::Ended;
 use super::streams::Finished;
 use super::streams::blame::Told;
@@ -38,6 +39,10 @@ pub enum Note {
     Media { call: CallKey, clock_ns: u64 },
     /// To a shard: a SIP message of one of its calls.
     Sip(Box<SipNote>),
+    /// To a shard: SIP messages of this call bear one of its tokens.
+    Token { token: CallKey, call: CallKey },
+    /// To a shard: a flow bears one of its tokens.
+    Correlated(Box<Correlated>),
     /// To a media worker: reports that speak of streams which are not the sender's.
     Rtcp(Box<RtcpNote>),
     /// To a media worker: an endpoint belongs to a call from now on.
@@ -290,9 +295,18 @@ impl Exchange {
 
     fn sort_in(&mut self, stamped: Stamped) {
         match stamped.note {
-            // Only SIP may be given up: the other notes are answers that somebody waits for.
+            // Only SIP, and what is told again, may be given up: for the others somebody waits.
             Note::Sip(_) if !self.patient && self.to_shard.len() >= WAITING_MAX => self.lost += 1,
-            Note::Streams(_) | Note::Media { .. } | Note::Sip(_) => self.to_shard.push(stamped),
+            Note::Token { .. } | Note::Correlated(_)
+                if !self.patient && self.to_shard.len() >= WAITING_MAX =>
+            {
+                self.lost += 1;
+            }
+            Note::Streams(_)
+            | Note::Media { .. }
+            | Note::Sip(_)
+            | Note::Token { .. }
+            | Note::Correlated(_) => self.to_shard.push(stamped),
             Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } | Note::Instants { .. } => {
                 self.to_media.push(stamped);
             }

@@ -148,6 +148,7 @@ impl<P: Ports> Worker<P> {
         self.signalling.report(&mut self.tally);
         self.tally.set(Event::SipRingFull, self.parts.exchange.lost());
         self.tally.set(Event::TiesOmitted, self.parts.shard.ties_omitted());
+        self.tally.set(Event::CorrelationsForgotten, self.parts.shard.tokens_forgotten());
         self.tally.set(Event::VqForgotten, self.parts.shard.vq_forgotten());
         let ended_forgotten = self.parts.streams.endpoints.ended_forgotten();
         self.tally.set(Event::EndedForgotten, ended_forgotten);
@@ -205,7 +206,11 @@ impl<P: Ports> Worker<P> {
                     parts.exchange.send(usize::from(shard), (at, 0), answer);
                 }
                 // These go to the other waiting room.
-                Note::Streams(_) | Note::Media { .. } | Note::Sip(_) => {}
+                Note::Streams(_)
+                | Note::Media { .. }
+                | Note::Sip(_)
+                | Note::Token { .. }
+                | Note::Correlated(_) => {}
             }
         }
     }

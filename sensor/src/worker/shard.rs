@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use ringtap_call::{CallSummary, Calls, Event as CallEvent, Live, Place};
+use ringtap_call::{CallSummary, Calls, Correlation, Event as CallEvent, Live, Place};
 use ringtap_cdr::{CallRecord, Record};
 use ringtap_sip::{Message, Method};
 
-use super::endpoints::{CallInstance, Ended};
+use super::correlation::{Correlated, Tokens};
+use super::endpoints::{CallInstance, Ended, socket_addr};
 use super::exchange::{Exchange, Note, SipNote, StreamsOf};
 use super::record::Recorder;
 use super::record::vq::Heard;
@@ -34,6 +35,7 @@ pub struct Shard {
     events: Vec<CallEvent>,
     recorder: Recorder,
     heard: Heard,
+    tokens: Tokens,
     /// Notes before this position have been handled; those that come now are late.
     handled: u64,
 }
@@ -47,6 +49,7 @@ impl Shard {
             events: Vec::new(),
             recorder,
             heard: Heard::default(),
+            tokens: Tokens::default(),
             handled: 0,
         }
     }
@@ -89,11 +92,46 @@ impl Shard {
                 }
                 Note::Streams(streams) => self.join(stamped.at, *streams, tally),
                 Note::Media { call, clock_ns } => self.calls.saw_media(call, clock_ns),
+                Note::Token { token, call } => self.tokens.learn(token, call),
+                Note::Correlated(flow) => {
+                    let place = (stamped.at, stamped.order);
+                    self.correlate(place, *flow, exchange, tally);
+                }
                 // These go to the other waiting room.
                 Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } | Note::Instants { .. } => {}
             }
         }
         self.handled = self.handled.max(until);
+    }
+
+    /// An agent says by a token whose a flow is.
+    fn correlate(
+        &mut self,
+        place: (u64, u64),
+        said: Correlated,
+        exchange: &mut Exchange,
+        tally: &mut Tally,
+    ) {
+        let Correlated { token, flow, clock_ns, found } = said;
+        let ends = (socket_addr((flow.src, flow.sport)), socket_addr((flow.dst, flow.dport)));
+        match self.calls.correlate(token, ends, clock_ns, &mut self.events) {
+            Correlation::New => tally.note(Event::CorrelatedFlows),
+            Correlation::Refused => tally.note(Event::CorrelatedRefused),
+            Correlation::Known => {}
+            Correlation::NoCall => {
+                if let Some(call) = self.tokens.call_of(token).filter(|_| !found) {
+                    let shard = call.0 % exchange.workers() as u64;
+                    let said = Correlated { token: call, found: true, ..said };
+                    exchange.send(shard as usize, place, Note::Correlated(Box::new(said)));
+                }
+            }
+        }
+        self.act(place, exchange, tally);
+    }
+
+    /// Tokens forgotten for newer ones.
+    pub fn tokens_forgotten(&self) -> u64 {
+        self.tokens.forgotten()
     }
 
     /// Lets timers fire up to `clock_ns`.

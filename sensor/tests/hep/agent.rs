@@ -29,6 +29,8 @@ pub(crate) struct Agent {
     pub(crate) number: u32,
     pub(crate) key: Option<&'static str>,
     pub(crate) compressed: bool,
+    /// What messages of one call have in common.
+    pub(crate) correlation: Option<String>,
     /// Its clock is ahead, s.
     pub(crate) ahead: u64,
 }
@@ -72,6 +74,7 @@ impl Agent {
             chunk(7, 1, b"a vendor's own"),
         ];
         chunks.extend(self.key.map(|key| chunk(0, 14, key.as_bytes())));
+        chunks.extend(self.correlation.as_ref().map(|id| chunk(0, 17, id.as_bytes())));
         if self.compressed {
             let mut zlib =
                 flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());

@@ -89,6 +89,11 @@ impl Sensor {
         self.ask().unwrap()["hep"].clone()
     }
 
+    /// What workers have counted beside frames.
+    pub(crate) fn events(&self) -> Value {
+        self.ask().unwrap()["user"]["events"].clone()
+    }
+
     /// Where it listens by that means.
     pub(crate) fn at(&self, means: &str) -> SocketAddr {
         self.hep()["listening"][means].as_str().unwrap().parse().unwrap()

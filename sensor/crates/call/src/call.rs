@@ -7,12 +7,15 @@ mod asides;
 mod branches;
 mod bye;
 mod changes;
+mod correlated;
 pub(crate) mod custom;
 mod identity;
 mod invite;
 mod ladder;
 mod live;
 mod ties;
+
+use std::net::SocketAddr;
 
 use compact_str::CompactString;
 use ringtap_sip::{Header, Message, Method, NameAddr, Text};
@@ -28,6 +31,7 @@ use crate::side::{Reading, Tags};
 use crate::summary::facts::Counts;
 use crate::summary::{Bye, CallSummary, Cause, Flags, LONG_TEXT_MAX, Party, TEXT_MAX, clip};
 
+pub use correlated::Correlation;
 pub use custom::{CUSTOM_HEADERS_MAX, CustomHeader, CustomHeaders};
 pub use live::{Live, Place, State};
 pub use ties::{TIES_MAX, Ties};
@@ -58,6 +62,8 @@ pub(crate) struct Call {
     /// Hashes of the To-tags of [`CallSummary::branches`], in their order.
     tags_of_branches: SmallVec<[u64; 2]>,
     changes: changes::Changes,
+    /// Ends of flows that agents say are the call's.
+    correlated: Vec<SocketAddr>,
     /// The last answer that could set the session timer has set it.
     timer_runs: bool,
 }
@@ -108,6 +114,7 @@ impl Call {
             challenged_cseq: None,
             tags_of_branches: SmallVec::new(),
             changes: changes::Changes::default(),
+            correlated: Vec::new(),
             timer_runs: false,
         }
     }

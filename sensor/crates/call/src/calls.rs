@@ -5,13 +5,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::net::SocketAddr;
 
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringtap_sip::{Message, Method};
 
-use crate::call::{Call, CustomHeaders, Place};
+use crate::call::{Call, Correlation, CustomHeaders, Place};
 use crate::counters::Counters;
 use crate::deadline::Why;
 use crate::event::Event;
@@ -143,6 +144,19 @@ impl Calls {
             found.saw_media(clock_ns);
             self.schedule(call);
         }
+    }
+
+    /// An agent says that media from the first end to the second is a call's. Claims are added to
+    /// `events`.
+    pub fn correlate(
+        &mut self,
+        call: CallKey,
+        flow: (SocketAddr, SocketAddr),
+        clock_ns: u64,
+        events: &mut Vec<Event>,
+    ) -> Correlation {
+        let Some(call) = self.calls.get_mut(&call) else { return Correlation::NoCall };
+        call.correlate(flow, clock_ns, events)
     }
 
     /// Calls going on.

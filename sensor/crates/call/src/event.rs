@@ -81,6 +81,9 @@ pub struct Claim {
     pub kind: MediaKind,
     /// An ICE candidate, not the default address.
     pub candidate: bool,
+    /// Not a description says so, but an agent (see [`crate::Calls::correlate`]): no stream is
+    /// taken from another call for it.
+    pub correlated: bool,
     /// The media is encrypted (SRTP or DTLS-SRTP) by its description.
     pub secure: bool,
     /// Payload types in order of preference.

@@ -22,7 +22,7 @@ mod recent;
 mod side;
 pub mod summary;
 
-pub use call::{CUSTOM_HEADERS_MAX, CustomHeader, CustomHeaders};
+pub use call::{CUSTOM_HEADERS_MAX, Correlation, CustomHeader, CustomHeaders};
 pub use call::{Live, Place, State, TIES_MAX, Ties};
 pub use calls::Calls;
 pub use counters::Counters;

@@ -204,6 +204,7 @@ fn claim(side: Side, at: Moment, media: &Media<'_>, endpoint: SocketAddr) -> Cla
         at_clock_ns: at.clock_ns,
         kind: media.kind,
         candidate: false,
+        correlated: false,
         secure: media.is_secure() || media.has_crypto() || media.has_fingerprint(),
         payload_types: media.codecs().take(PAYLOAD_TYPES_MAX).map(payload_type).collect(),
         ptime_ms: media.ptime_ms().map_or(0, |p| u8::try_from(p).unwrap_or(u8::MAX)),
