@@ -195,6 +195,10 @@ pub enum Event {
     CorrelatedFlows,
     /// Such flows for which their call had no room.
     CorrelatedRefused,
+    /// Streams of which only RTCP is known, as agents tell it.
+    RtcpStreams,
+    /// Such streams for which there was no room.
+    RtcpStreamsRefused,
     /// Correlation ids forgotten for newer ones.
     CorrelationsForgotten,
     /// Records lost because the writer could not keep up.
@@ -260,6 +264,8 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "learned_lost",
     "correlated_flows",
     "correlated_refused",
+    "rtcp_streams",
+    "rtcp_streams_refused",
     "correlations_forgotten",
     "records_lost",
     "ties_omitted",

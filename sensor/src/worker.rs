@@ -7,7 +7,6 @@
 //! (`shard`); what they tell each other comes in the order of the packets, so that the number of
 //! workers does not show in the records.
 
-pub mod correlation;
 pub mod decode;
 pub mod endpoints;
 pub mod exchange;
@@ -41,12 +40,12 @@ use smallvec::SmallVec;
 use crate::hep::Capsule;
 use crate::ledger::{Disposition, Event, Published, Tally};
 use crate::live::Respondent;
-use correlation::{Correlated, Flows, media_of};
 use decode::{Decoded, Decoder};
 use exchange::{Exchange, Note, Progress, RtcpNote};
 use shard::Shard;
 use signalling::{Heard, Signalling};
 use spooling::{Kept, Spooling, session_key};
+use streams::correlation::{Correlated, Flows, media_of};
 use streams::{Arrival, Streams};
 use upstream::{Teller, Upstream};
 
@@ -155,6 +154,10 @@ impl<P: Ports> Worker<P> {
                 self.fetch(std::slice::from_mut(&mut seen));
                 if let Some(token) = capsule.token.filter(|_| !seen.duplicate) {
                     self.correlate(token, &seen.decoded);
+                }
+                if seen.decoded.class == Class::Rtcp && !seen.duplicate {
+                    let (flow, bytes) = (seen.decoded.flow(), seen.decoded.payload());
+                    self.parts.streams.told(&flow, bytes, (ts, clock), &mut self.tally);
                 }
                 self.take(&seen)
             }

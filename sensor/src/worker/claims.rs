@@ -103,6 +103,7 @@ impl Streams {
         {
             owned.rtcp.push(rtcp);
         }
+        self.own_told(claim);
         for id in self.endpoints.streams_at(&at) {
             let by_destination = self
                 .table
@@ -207,6 +208,7 @@ impl Streams {
             self.endpoints.release_rtcp(at);
         }
         let mut reports = owned.done;
+        reports.extend(self.take_told(call, &owned.told));
         let mut spool = spool;
         for id in owned.live {
             let Some(entry) = self.table.get_mut(id) else { continue };
@@ -301,6 +303,7 @@ impl Streams {
                 suspicion.judge(until_ns, stream, origin, &self.instants);
             }
         }
+        self.sweep_told(now_clock_ns, idle_ns);
         let mut spool = spool;
         for id in expired.drain(..) {
             self.remove(id, spool.as_deref_mut());
@@ -310,6 +313,7 @@ impl Streams {
 
     /// Ends everything: the capture is over. What no call owns becomes reports of its own.
     pub fn finish(&mut self, mut spool: Option<&mut Spooling>) {
+        self.sweep_told(u64::MAX, 0);
         for id in self.table.ids() {
             self.remove(id, spool.as_deref_mut());
         }

@@ -16,10 +16,10 @@ use ringtap_call::{CallKey, Claim, Meta};
 use ringtap_wire::flow::FlowKey;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::correlation::Correlated;
 use super::endpoints::Ended;
 use super::streams::Finished;
 use super::streams::blame::Told;
+use super::streams::correlation::Correlated;
 
 /// Notes one ring holds.
 pub const RING_MAX: usize = 4096;

@@ -11,12 +11,13 @@ use ringtap_call::{CallSummary, Calls, Correlation, Event as CallEvent, Live, Pl
 use ringtap_cdr::{CallRecord, Record};
 use ringtap_sip::{Message, Method};
 
-use super::correlation::{Correlated, Tokens};
 use super::endpoints::{CallInstance, Ended, socket_addr};
 use super::exchange::{Exchange, Note, SipNote, StreamsOf};
 use super::record::Recorder;
 use super::record::vq::Heard;
 use super::streams::Finished;
+use super::streams::correlation::{Correlated, Tokens};
+use super::streams::told::without_seen;
 use crate::ledger::{Event, Tally};
 
 /// A closed call whose streams have not all been reported.
@@ -232,7 +233,8 @@ impl Shard {
         if closing.waiting > 0 {
             return;
         }
-        if let Some(closing) = self.closing.remove(&key) {
+        if let Some(mut closing) = self.closing.remove(&key) {
+            without_seen(&mut closing.streams);
             tally.note(Event::CallRecords);
             let record = self.recorder.call(&closing.summary, closing.streams);
             self.recorder.emit(at, Record::Call(Box::new(record)), tally);

@@ -6,6 +6,8 @@
 //! if there is one.
 
 pub mod blame;
+pub mod correlation;
+pub(in crate::worker) mod told;
 
 use std::sync::Arc;
 
@@ -112,6 +114,8 @@ pub(super) struct Owned {
     pub(super) done: Vec<Finished>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) rtcp: Vec<Endpoint>,
+    /// Streams of which only RTCP is known.
+    pub(super) told: Vec<Key>,
 }
 
 /// The media side of one worker.
@@ -127,6 +131,7 @@ pub struct Streams {
     pub(super) swept_clock_ns: u64,
     pub(super) instants: Instants,
     dtls: [HashSet<FlowKey, FixedState>; 2],
+    told: told::Told,
 }
 
 /// An RTP packet on its way to its stream.
@@ -164,6 +169,7 @@ impl Streams {
             expired: Vec::new(),
             swept_clock_ns: 0,
             instants: Instants::default(),
+            told: told::Told::default(),
             dtls: [0, 1].map(|_| HashSet::with_hasher(FixedState::with_seed(options.seed))),
         }
     }

@@ -64,8 +64,8 @@ fn media_of_other_senders_is_the_calls_by_its_call_id_or_by_an_id_that_they_shar
     }
 }
 
-/// Waits until so many messages have come and so many ends... of flows belong to calls by what
-/// agents said.
+/// Waits until so many messages have come and so many flows belong to calls by what agents
+/// said.
 fn wait_for(sensor: &Sensor, messages: u64, flows: u64) {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
@@ -104,4 +104,55 @@ fn without_sdp(seen: Seen) -> Seen {
     let head: Vec<&str> = lines.collect();
     let payload = format!("{}\r\nContent-Length: 0\r\n\r\n", head.join("\r\n"));
     Seen { payload: payload.into_bytes(), ..seen }
+}
+
+#[test]
+fn reports_of_streams_that_nobody_has_seen_are_the_calls_too() {
+    let mut sensor = Sensor::start(&["rtptimeout=2"]);
+    let (call, nat) = (Call::new(1, PORTS), Call::new(2, PORTS));
+    datagrams(&sensor, call.answered().iter().map(|seen| said(None).hep3(seen)));
+    let elsewhere = nat.answered().into_iter().map(announcing_others);
+    datagrams(&sensor, elsewhere.map(|seen| said(None).hep3(&seen)));
+    // One by the ends that its description announces, one by its Call-ID, one by nothing.
+    let report = call.rtcp_json();
+    let (there, here) = behind_nat(1);
+    let hidden = Seen { way: (here, there), ..report.clone() };
+    let lost = Seen { way: (behind_nat(2).1, behind_nat(2).0), ..report.clone() };
+    let known = said(Some(&nat.dialog.call_id));
+    let messages = [
+        said(None).hep3(&report),
+        known.hep3(&hidden),
+        known.hep3(&Seen { at: hidden.at + std::time::Duration::from_secs(1), ..again(&hidden) }),
+        said(None).hep3(&lost),
+    ];
+    datagrams(&sensor, messages);
+    wait_for(&sensor, 12, 1);
+    for call in [&call, &nat] {
+        datagrams(&sensor, call.ended().iter().map(|seen| said(None).hep3(seen)));
+    }
+    let records = sensor.calls(2);
+    // Nothing tells whose unannounced ends are: who reports first is taken for the caller.
+    for (call, side) in [(&call, "a"), (&nat, "b")] {
+        let record = of(&records, call);
+        let of_side = |key: &str| record[&format!("{side}_{key}")].clone();
+        assert_eq!(of_side("received"), 0, "{record:#}");
+        assert_eq!((of_side("rtcp_loss"), of_side("rtcp_maxjitter")), (3.into(), 10.into()));
+        assert_eq!(of_side("last_rtp_from_end"), Value::Null);
+        assert_eq!(record["streams"].as_array().unwrap().len(), 1);
+    }
+    let events = sensor.with_record("stream");
+    assert_eq!((&events["rtcp_streams"], &events["stream_records"]), (&3.into(), &1.into()));
+}
+
+/// The message with other addresses in its description.
+fn announcing_others(seen: Seen) -> Seen {
+    let text = String::from_utf8(seen.payload).unwrap().replace("10.1.0.", "10.2.0.");
+    Seen { payload: text.into_bytes(), ..seen }
+}
+
+/// The same report with other words, so that it is no copy.
+fn again(seen: &Seen) -> Seen {
+    let text = String::from_utf8(seen.payload.clone()).unwrap();
+    let payload = text.replace("\"highest_seq_no\":49", "\"highest_seq_no\":99").into_bytes();
+    Seen { payload, ..seen.clone() }
 }

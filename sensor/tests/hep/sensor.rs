@@ -94,6 +94,14 @@ impl Sensor {
         self.ask().unwrap()["user"]["events"].clone()
     }
 
+    /// What workers have counted once there is a record of that kind.
+    pub(crate) fn with_record(&mut self, kind: &str) -> Value {
+        let records = format!("{kind}_records");
+        self.wait_for(&records, |sensor| {
+            Some(sensor.events()).filter(|events| events[&records] != 0)
+        })
+    }
+
     /// Where it listens by that means.
     pub(crate) fn at(&self, means: &str) -> SocketAddr {
         self.hep()["listening"][means].as_str().unwrap().parse().unwrap()

@@ -242,7 +242,7 @@ pub static LEG: &[LegColumn] = legs! {
     "rtcp_fraclost_pktcount": |_, s, _| maybe(s.rtcp.map(|r| r.fraclost_pktcount), U32),
     "last_rtp_from_end": |c, s, _| {
         let seconds = c.callend_us.saturating_sub(s.last_us) / 1_000_000;
-        int(seconds, I16)
+        maybe((s.received > 0).then_some(seconds), I16)
     },
     "rtp_ptime": |_, s, _| maybe(s.rtp_ptime_ms, U8),
     "ttl_min": |_, s, _| maybe(s.ttl.map(|t| t.min), U8),

@@ -274,7 +274,8 @@ impl CallRecord {
 
     /// From the first message to the first RTP packet of any of the streams.
     pub fn first_rtp_time_us(&self) -> Option<u64> {
-        let first = self.streams.iter().map(|stream| stream.first_us).min()?;
+        let seen = self.streams.iter().filter(|stream| stream.received > 0);
+        let first = seen.map(|stream| stream.first_us).min()?;
         Some(first.saturating_sub(self.calldate_us))
     }
 

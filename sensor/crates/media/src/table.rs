@@ -27,7 +27,7 @@ const SEGMENT_BITS: u32 = SEGMENT.trailing_zeros();
 pub const STREAMS_MAX: usize = 1 << 24;
 
 /// What makes a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Addresses and ports.
     pub flow: FlowKey,

@@ -79,6 +79,8 @@ pub(super) fn marks(call: &CallSummary, finished: &[Finished]) -> MediaMarks {
         (Side::Caller, MediaMarks::CALLER_LATE, MediaMarks::CALLER_STOPPED),
         (Side::Callee, MediaMarks::CALLEE_LATE, MediaMarks::CALLEE_STOPPED),
     ] {
+        // Reports come every few seconds: they do not tell when media began and ended.
+        let of = |side| of(side).filter(|f| f.report.received > 0);
         let first = of(side).map(|f| f.report.first_clock_ns).min();
         let last = of(side).map(|f| f.report.last_clock_ns).max();
         let is_late = first.is_some_and(|at| at.saturating_sub(connected.clock_ns) > APART_NS);
@@ -133,7 +135,11 @@ pub(super) fn stream(
         rtcp: rtcp(&report.rtcp, report.clock_rate, trips),
         sdp_ptime_ms: claim.map(|c| c.ptime_ms).filter(|ms| *ms > 0),
         rtp_ptime_ms: (report.ptime_ms > 0).then_some(report.ptime_ms),
-        ttl: Some(Ttl { min: report.ttl_min, max: report.ttl_max, avg: report.ttl_avg }),
+        ttl: (report.received > 0).then_some(Ttl {
+            min: report.ttl_min,
+            max: report.ttl_max,
+            avg: report.ttl_avg,
+        }),
         srtp: claim.is_some_and(|c| c.secure),
         codec_change: report.codec_changes > 0,
         multi_call: finished.shared,

@@ -3,6 +3,8 @@
 //! Uses nothing but the crate's public face.
 
 #[cfg(test)]
+mod correlated;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod forks;

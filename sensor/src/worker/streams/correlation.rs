@@ -63,7 +63,7 @@ impl<K: std::hash::Hash + Eq, V: Copy> Halves<K, V> {
 
 /// The flows of one worker that bear tokens, and when that was last told.
 #[derive(Debug)]
-pub(super) struct Flows(Halves<(FlowKey, CallKey), u64>);
+pub(in crate::worker) struct Flows(Halves<(FlowKey, CallKey), u64>);
 
 impl Default for Flows {
     fn default() -> Self {
@@ -73,7 +73,12 @@ impl Default for Flows {
 
 impl Flows {
     /// Whether a flow's token is to be told now.
-    pub(super) fn is_due(&mut self, flow: FlowKey, token: CallKey, clock_ns: u64) -> bool {
+    pub(in crate::worker) fn is_due(
+        &mut self,
+        flow: FlowKey,
+        token: CallKey,
+        clock_ns: u64,
+    ) -> bool {
         let told_ns = self.0.get(&(flow, token));
         let due = told_ns.is_none_or(|told_ns| clock_ns >= told_ns.saturating_add(AGAIN_NS));
         if due {
@@ -85,7 +90,7 @@ impl Flows {
 
 /// Whose the tokens of one shard are that are no Call-IDs.
 #[derive(Debug)]
-pub(super) struct Tokens(Halves<CallKey, CallKey>);
+pub(in crate::worker) struct Tokens(Halves<CallKey, CallKey>);
 
 impl Default for Tokens {
     fn default() -> Self {
@@ -95,23 +100,23 @@ impl Default for Tokens {
 
 impl Tokens {
     /// A message of this call bears the token.
-    pub(super) fn learn(&mut self, token: CallKey, call: CallKey) {
+    pub(in crate::worker) fn learn(&mut self, token: CallKey, call: CallKey) {
         self.0.put(token, call);
     }
 
     /// The call of a token.
-    pub(super) fn call_of(&self, token: CallKey) -> Option<CallKey> {
+    pub(in crate::worker) fn call_of(&self, token: CallKey) -> Option<CallKey> {
         self.0.get(&token)
     }
 
     /// Tokens forgotten for newer ones.
-    pub(super) fn forgotten(&self) -> u64 {
+    pub(in crate::worker) fn forgotten(&self) -> u64 {
         self.0.forgotten
     }
 }
 
 /// The media flow of a flow of RTCP: it comes one port above (RFC 3550 §11), or on the same.
-pub(super) fn media_of(rtcp: FlowKey) -> FlowKey {
+pub(in crate::worker) fn media_of(rtcp: FlowKey) -> FlowKey {
     let media = |port: u16| port & !1;
     FlowKey { sport: media(rtcp.sport), dport: media(rtcp.dport), ..rtcp }
 }
