@@ -4,6 +4,7 @@
 
 mod agent;
 mod correlation;
+mod kamailio;
 mod sensor;
 mod tls;
 
