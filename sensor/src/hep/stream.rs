@@ -150,6 +150,24 @@ impl Door {
     }
 }
 
+/// What messages are read from.
+trait Line: Read {
+    /// Whether they can come already.
+    fn is_open(&self) -> bool;
+}
+
+impl Line for TcpStream {
+    fn is_open(&self) -> bool {
+        true
+    }
+}
+
+impl Line for StreamOwned<ServerConnection, TcpStream> {
+    fn is_open(&self) -> bool {
+        !self.conn.is_handshaking()
+    }
+}
+
 /// One connection.
 struct Guest {
     from: IpAddr,
@@ -176,7 +194,7 @@ impl Guest {
         self.reader.shared.counts.note(event, 1);
     }
 
-    fn receive(&mut self, mut stream: impl Read) {
+    fn receive(&mut self, mut stream: impl Line) {
         let mut held: Vec<u8> = Vec::new();
         let mut buffer = vec![0; READ];
         while !self.reader.shared.stopped() && !self.place.leave.load(Ordering::Acquire) {
@@ -196,6 +214,9 @@ impl Guest {
                     return self.note(Event::TlsFailed);
                 }
                 Err(_) => break,
+            }
+            if held.is_empty() && stream.is_open() {
+                self.began = None;
             }
             if self.began.is_some_and(|began| began.elapsed() >= UNFINISHED_MAX) {
                 return self.note(Event::ConnectionsSlow);

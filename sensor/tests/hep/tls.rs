@@ -46,12 +46,18 @@ fn by_tls_and_by_what_is_none() {
     let mut stream = StreamOwned::new(tls, TcpStream::connect(at).unwrap());
     let call = Call::new(1, PORTS);
     let bytes: Vec<u8> = call.all().iter().flat_map(|seen| Agent::default().hep3(seen)).collect();
+    // A peer that does not finish its greeting is shown out; one that has nothing to say is not.
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+    }
+    sensor.with_event("connections_slow", 1);
     for piece in bytes.chunks(100) {
         stream.write_all(piece).unwrap();
     }
     whole(&sensor.calls(1)[0]);
     let hep = sensor.settled(6);
     assert_eq!(hep["events"]["connections"], 3);
+    assert_eq!(hep["events"]["connections_slow"], 1);
     stream.sock.shutdown(Shutdown::Both).unwrap();
     sensor.end();
 }
