@@ -12,6 +12,7 @@ use ringtap_assemble::stream::{Flow, Segment, Streams};
 use ringtap_call::{CallKey, Meta, registration_route};
 use ringtap_common::walk::PROTO_TCP;
 use ringtap_sip::{Message, call_id_of, looks_like_sip};
+use ringtap_wire::hep;
 use smallvec::SmallVec;
 
 use directions::Directions;
@@ -230,7 +231,8 @@ fn send(
     place: (u64, u64),
     exchange: &mut Exchange,
 ) -> Option<CallKey> {
-    if !looks_like_sip(bytes) {
+    // An agent may send from its SIP port what it has seen: that is a mirrored HEP message.
+    if !looks_like_sip(bytes) || bytes.starts_with(&hep::MAGIC) {
         return None;
     }
     let call = match call_id_of(bytes) {

@@ -289,3 +289,15 @@ fn udp_can_be_left_out() {
     let listening = sensor.hep()["listening"].clone();
     assert!(listening["tcp"].is_string() && listening["udp"].is_null(), "{listening}");
 }
+
+#[test]
+fn a_message_of_an_agent_that_a_mirror_shows_is_no_sip() {
+    let mut sensor = Sensor::start(&[]);
+    let (agent, call) = (Agent::default(), Call::new(1, PORTS));
+    let inside = |seen: &Seen| Seen { payload: agent.hep3(seen), ..seen.clone() };
+    datagrams(&sensor, call.all().iter().map(|seen| agent.hep3(&inside(seen))));
+    datagrams(&sensor, call.all().iter().map(|seen| agent.hep3(seen)));
+    whole(&sensor.calls(1)[0]);
+    assert_eq!(sensor.settled(12)["became"]["delivered"], 12);
+    assert_eq!(sensor.events()["sip_messages"], 6);
+}
