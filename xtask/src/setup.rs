@@ -13,7 +13,7 @@ use crate::{build_ebpf, command};
 const KERNEL_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
 
 /// For bpf-linker, the native libraries of capture and spool, and the tools of the tests.
-const PACKAGES: [&str; 17] = [
+const PACKAGES: [&str; 18] = [
     "llvm-22-dev",
     "libpolly-22-dev",
     "libzstd-dev",
@@ -29,6 +29,7 @@ const PACKAGES: [&str; 17] = [
     "libclang-dev",
     "iproute2",
     "ethtool",
+    "kamailio",
     "sip-tester",
     "tshark",
 ];
@@ -62,7 +63,7 @@ fn packages(wanted: &[&str]) -> Result<()> {
     // Lists that are absent or out of date make the first try fail; only then they are fetched.
     if install(&missing, Stdio::null()).is_err() {
         eprintln!("xtask: fetching the package lists first");
-        succeed(apt().args(["update", "-q"]).stdout(Stdio::null()))?;
+        succeed(as_root().args(["apt-get", "update", "-q"]).stdout(Stdio::null()))?;
         install(&missing, Stdio::inherit())?;
     }
     Ok(())
@@ -84,24 +85,33 @@ fn missing<'a>(wanted: &[&'a str]) -> Result<Vec<&'a str>> {
     Ok(wanted.iter().copied().filter(|package| !is_installed(package)).collect())
 }
 
+/// Installs packages. Those that are servers (kamailio) are not started: Debian asks
+/// `policy-rc.d` before, and where a machine has none of its own, one that refuses is there for as
+/// long as the installation takes.
 fn install(packages: &[&str], errors: Stdio) -> Result<()> {
-    let mut apt = apt();
+    const UNSTARTED: &str = "p=/usr/sbin/policy-rc.d
+        if ! test -e $p; then
+            trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+            printf '#!/bin/sh\\nexit 101\\n' > $p && chmod 755 $p
+        fi
+        apt-get \"$@\"";
+    let mut apt = as_root();
+    apt.args(["sh", "-c", UNSTARTED, "apt-get"]);
     apt.args(["install", "-y", "-q", "--no-install-recommends"]).args(packages);
     succeed(apt.stdout(Stdio::null()).stderr(errors))
 }
 
-/// apt-get as root, which asks no question.
-fn apt() -> Command {
-    let mut apt = if command::is_root() {
+/// A command as root, in which apt-get asks no question.
+fn as_root() -> Command {
+    let mut root = if command::is_root() {
         Command::new("env")
     } else {
         let mut sudo = Command::new("sudo");
         sudo.arg("env");
         sudo
     };
-    apt.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-    apt.stdin(Stdio::null());
-    apt
+    root.arg("DEBIAN_FRONTEND=noninteractive").stdin(Stdio::null());
+    root
 }
 
 fn succeed(run: &mut Command) -> Result<()> {

@@ -98,7 +98,6 @@ fn calls_by_version(version: u8) {
 }
 
 #[test]
-#[ignore = "needs Debian's kamailio, which is not set up because it would start a service"]
 fn real_calls_by_versions_1_2_and_3() {
     (1..=3).for_each(calls_by_version);
 }

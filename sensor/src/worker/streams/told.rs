@@ -205,6 +205,7 @@ fn finished(key: &Key, one: One) -> Finished {
         blame: Blame::default(),
         dtls: false,
         after: None,
+        tunnel: None,
     }
 }
 
