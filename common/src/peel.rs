@@ -5,8 +5,8 @@
 
 use crate::classify::{Class, Ports};
 use crate::cursor::Cursor;
-use crate::tunnel::{Entry, Inner, Kind, Told, enter, shim};
-use crate::walk::{Headers, Ip, Layer, PROTO_UDP, Stop, network_of, walk_layer};
+use crate::tunnel::{Entry, Inner, Kind, Told, by_port, enter, shim};
+use crate::walk::{Headers, Ip, Layer, PROTO_TCP, PROTO_UDP, Stop, network_of, walk_layer};
 
 /// Tunnels in tunnels that are entered, unless something else is asked for.
 pub const DEPTH: u8 = 4;
@@ -56,22 +56,54 @@ where
     C: Cursor,
     P: Ports,
 {
-    let plain = |headers| Peeled { headers, tunnel: None, layer, class: None, unopened: false };
-    let (entry, vlan, outer) = match walk_layer(c, layer) {
+    match walk_layer(c, layer) {
+        Ok(headers) if is_plain(&headers, ports) => Ok(plain(headers, layer)),
+        walked => tunnelled(c, layer, walked, ports, depth_max),
+    }
+}
+
+/// Whether no tunnel is to be looked for, as with nearly all packets.
+#[inline(always)]
+fn is_plain<P: Ports>(headers: &Headers, ports: &P) -> bool {
+    match headers.proto {
+        PROTO_UDP => by_port(headers, ports).is_none(),
+        proto => proto == PROTO_TCP,
+    }
+}
+
+#[inline(always)]
+const fn plain(headers: Headers, layer: Layer) -> Peeled {
+    Peeled { headers, tunnel: None, layer, class: None, unopened: false }
+}
+
+#[cold]
+#[inline(never)]
+fn tunnelled<C, P>(
+    c: &C,
+    layer: Layer,
+    walked: Result<Headers, Stop>,
+    ports: &P,
+    depth_max: u8,
+) -> Result<Peeled, Stop>
+where
+    C: Cursor,
+    P: Ports,
+{
+    let (entry, vlan, outer) = match walked {
         Err(Stop::Wrapped) => {
             let (inner, vlan) = behind_shim(c, layer)?;
             (Entry::Layer(inner), vlan, None)
         }
         Err(stop) => return Err(stop),
         Ok(headers) => match enter(c, &headers, ports) {
-            None if !headers.is_tunnel() => return Ok(plain(headers)),
+            None if !headers.is_tunnel() => return Ok(plain(headers, layer)),
             None => return Err(Stop::OtherProto),
             Some(entry) => (entry, headers.vlan, Some(headers)),
         },
     };
     let way = Way { tunnel: first(&entry, outer.as_ref()), vlan, depth_max };
     // Where the way ends in nonsense, the last datagram on it is the packet.
-    through(c, ports, &way, entry, outer.map(plain))
+    through(c, ports, &way, entry, outer.map(|headers| plain(headers, layer)))
 }
 
 /// What is known from the first tunnel on.
@@ -83,7 +115,6 @@ struct Way {
 }
 
 /// The rest of the way, once there is a tunnel.
-#[cold]
 fn through<C, P>(
     c: &C,
     ports: &P,

@@ -188,7 +188,7 @@ pub fn by_port<P: Ports>(h: &Headers, ports: &P) -> Option<Kind> {
 /// What the packet carries, if it is a tunnel's. `None`: it is none, or not a sound one.
 ///
 /// A fragment is not entered: its packet is, once it is whole.
-#[inline]
+#[inline(always)]
 pub fn enter<C: Cursor, P: Ports>(c: &C, h: &Headers, ports: &P) -> Option<Entry> {
     if !matches!(h.fragment, Fragment::Whole) {
         return None;

@@ -128,10 +128,11 @@ impl<P: Ports> Worker<P> {
     pub fn frames<'a>(&mut self, mut frames: impl Iterator<Item = Frame<'a>>) {
         let mut group: SmallVec<[Seen<'a>; GROUP]> = SmallVec::new();
         while self.gather(&mut frames, &mut group) {
-            for seen in group.drain(..) {
-                let became = self.take(&seen);
+            for seen in &group {
+                let became = self.take(seen);
                 self.tally.count(became);
             }
+            group.clear();
         }
     }
 
@@ -238,13 +239,13 @@ impl<P: Ports> Worker<P> {
     }
 
     /// Walks a frame and looks where it will go.
-    #[inline]
+    #[inline(always)]
     fn look<'a>(&mut self, frame: Frame<'a>) -> Result<Seen<'a>, Disposition> {
         let decoded = self.parts.decoder.walk(frame).map_err(stopped)?;
         self.see(decoded)
     }
 
-    #[inline]
+    #[inline(always)]
     fn see<'a>(&self, decoded: Decoded<'a>) -> Result<Seen<'a>, Disposition> {
         let mut rtp = None;
         if decoded.class == Class::Rtp {

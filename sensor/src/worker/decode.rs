@@ -94,13 +94,13 @@ pub struct Opening<P> {
 
 impl<P: Ports> Opening<P> {
     /// A frame's innermost packet.
-    #[inline]
+    #[inline(always)]
     pub fn innermost(&self, frame: &Frame<'_>) -> Result<Peeled, Stop> {
         self.read(frame.link, frame.bytes)
     }
 
     /// The innermost packet in the bytes of a frame.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, link: Link, bytes: &[u8]) -> Result<Peeled, Stop> {
         link::innermost(link_kind(link), bytes, &self.ports, self.depth)
     }
@@ -187,7 +187,7 @@ impl<P: Ports> Decoder<P> {
     }
 
     /// Walks a frame and tells what it carries. A piece of a datagram carries nothing yet.
-    #[inline]
+    #[inline(always)]
     pub fn walk<'a>(&mut self, frame: Frame<'a>) -> Result<Decoded<'a>, Stop> {
         let peeled = self.opening.innermost(&frame)?;
         let Peeled { headers, tunnel, layer, unopened, .. } = peeled;

@@ -43,7 +43,7 @@ pub fn headers(kind: LinkKind, frame: &[u8]) -> Result<Headers, Stop> {
 ///
 /// # Errors
 /// The reason why the walk ended before.
-#[inline]
+#[inline(always)]
 pub fn innermost<P: Ports>(
     kind: LinkKind,
     frame: &[u8],
@@ -54,7 +54,7 @@ pub fn innermost<P: Ports>(
 }
 
 /// The header to walk from.
-#[inline]
+#[inline(always)]
 fn layer(kind: LinkKind, frame: &[u8]) -> Result<Layer, Stop> {
     if kind == LinkKind::Ethernet {
         return Ok(Layer::ethernet(0));
