@@ -15,6 +15,7 @@ pub mod state;
 pub use parse::capture_file::capture_file;
 pub use parse::frame::{link, tunnel, walk};
 pub use parse::hep::hep;
+pub use parse::ipfix::ipfix;
 pub use parse::rtcp::rtcp;
 pub use parse::rtp::rtp;
 pub use parse::sdp::sdp;
@@ -45,6 +46,7 @@ pub const CHECKS: [(&str, Check); 18] = [
     ("spool_read", spool_read),
     ("vq", vq),
     ("hep", hep),
+    ("ipfix", ipfix),
     ("sip_frame", sip_frame),
     ("fragments", fragments),
     ("tcp_stream", tcp_stream),

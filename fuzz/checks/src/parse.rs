@@ -3,6 +3,7 @@
 pub mod capture_file;
 pub mod frame;
 pub mod hep;
+pub mod ipfix;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

@@ -41,6 +41,7 @@ const TARGETS: [(&str, u64); 18] = [
     ("spool_read", PARSER_S),
     ("vq", PARSER_S),
     ("hep", PARSER_S),
+    ("ipfix", PARSER_S),
     ("sip_frame", MACHINE_S),
     ("fragments", MACHINE_S),
     ("tcp_stream", MACHINE_S),

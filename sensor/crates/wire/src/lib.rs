@@ -8,6 +8,7 @@
 
 pub mod flow;
 pub mod hep;
+pub mod ipfix;
 pub mod link;
 pub mod rtcp;
 pub mod rtp;
