@@ -1,10 +1,12 @@
 //! ringtap: SIP and RTP from a mirror port into call records and PCAP.
 //!
 //! In the order of the way: `cli` and `config` say what is wanted, `plant` builds the stations,
-//! `hep` receives what agents send, `worker` carries each packet its whole way, `writer` takes the
+//! `agents` and `hep` receive what others have
+//! seen, `worker` carries each packet its whole way, `writer` takes the
 //! records, `status` shows that every frame is accounted for, and `live` the calls that run. The
 //! binary is `main.rs`; tests and benchmarks use the rest.
 
+pub mod agents;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use ringtap_capture::SourceStats;
 use serde_json::{Map, Value, json};
 
-use crate::hep;
+use crate::agents;
 use crate::ledger::Tally;
 use crate::plant::directions::Directions;
 
@@ -26,7 +26,7 @@ pub use server::{PeerId, Request, Server};
 /// An answer is no longer than this.
 const ANSWER_MAX: u64 = 16 << 20;
 
-/// Sources of HEP that people are shown; JSON has all.
+/// Sources of HEP and IPFIX that people are shown; JSON has all.
 const SOURCES_SHOWN: usize = 20;
 
 /// How long an answer may take; the sensor's own limits are shorter.
@@ -68,7 +68,7 @@ pub struct Ledger {
     /// The interfaces; none in a replay.
     pub interfaces: Vec<Interface>,
     /// The HEP listener.
-    pub hep: Option<hep::Report>,
+    pub hep: Option<agents::Report>,
     /// User space.
     pub user: Tally,
     /// The spool.
@@ -107,7 +107,7 @@ impl Ledger {
     /// Whether every frame is accounted for. While traffic runs, frames are in flight.
     pub fn balances(&self) -> bool {
         let received: u64 = self.interfaces.iter().map(|i| i.sockets.received).sum();
-        let agents = self.hep.as_ref().map_or(0, |hep| hep.delivered);
+        let agents = self.hep.iter().map(|listener| listener.delivered).sum::<u64>();
         let given = self.file_frames.unwrap_or(received + agents);
         self.user.in_flight() == 0
             && given == self.user.received
@@ -230,8 +230,10 @@ pub fn render(ledger: &Value) -> String {
         section(&mut out, "sockets", &interface["sockets"]);
         line(&mut out, "in flight", &interface["in_flight"]);
     }
-    if !ledger["hep"].is_null() {
-        render_hep(&mut out, &ledger["hep"]);
+    for (name, key) in [("HEP", "hep")] {
+        if !ledger[key].is_null() {
+            render_listener(&mut out, name, &ledger[key]);
+        }
     }
     let user = &ledger["user"];
     let _ = writeln!(out, "User space");
@@ -245,15 +247,17 @@ pub fn render(ledger: &Value) -> String {
     out
 }
 
-fn render_hep(out: &mut String, hep: &Value) {
-    let listening = hep["listening"].as_object().into_iter().flatten();
-    let at: Vec<String> =
-        listening.map(|(name, at)| format!("{name} {}", at.as_str().unwrap_or_default())).collect();
-    let _ = writeln!(out, "HEP: {}", at.join(", "));
-    line(out, "messages", &hep["messages"]);
-    section(out, "became", &hep["became"]);
-    section(out, "events", &hep["events"]);
-    for source in hep["sources"].as_array().into_iter().flatten().take(SOURCES_SHOWN) {
+fn render_listener(out: &mut String, name: &str, listener: &Value) {
+    let listening = listener["listening"].as_object().into_iter().flatten();
+    let at: Vec<String> = listening
+        .map(|(means, at)| format!("{means} {}", at.as_str().unwrap_or_default()))
+        .collect();
+    let _ = writeln!(out, "{name}: {}", at.join(", "));
+    line(out, "messages", &listener["messages"]);
+    section(out, "sets", &listener["sets"]);
+    section(out, "became", &listener["became"]);
+    section(out, "events", &listener["events"]);
+    for source in listener["sources"].as_array().into_iter().flatten().take(SOURCES_SHOWN) {
         let believed = if source["believed"] == true { "" } else { ", not believed" };
         let clock = match source["ahead_ms"].as_i64() {
             Some(ms) => format!("clock {ms:+} ms{believed}"),

@@ -37,7 +37,7 @@ use ringtap_spool::Slot;
 use ringtap_wire::rtp;
 use smallvec::SmallVec;
 
-use crate::hep::Capsule;
+use crate::agents::{Capsule, Parcel};
 use crate::ledger::{Disposition, Event, Published, Tally};
 use crate::live::Respondent;
 use decode::{Decoded, Decoder};
@@ -136,8 +136,15 @@ impl<P: Ports> Worker<P> {
         }
     }
 
-    /// Takes a packet that an agent has sent all the way.
-    pub fn capsule(&mut self, capsule: &Capsule, origin: u16) {
+    /// Takes what an agent has sent all the way.
+    pub fn parcel(&mut self, parcel: &Parcel, origin: u16) {
+        match parcel {
+            Parcel::Packet(capsule) => self.capsule(capsule, origin),
+            Parcel::Report(report) => self.parts.shard.report(report, &mut self.tally),
+        }
+    }
+
+    fn capsule(&mut self, capsule: &Capsule, origin: u16) {
         let wire_len = u32::try_from(capsule.packet.len()).unwrap_or(u32::MAX);
         let Capsule { ts, clock, told, packet: bytes, .. } = capsule;
         let (ts, clock, order, link) = (*ts, *clock, *clock, Link::RawIp);

@@ -1,24 +1,10 @@
 //! What became of every HEP message: exactly one outcome each, and what happened beside.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::agents::{Counters, counts};
 
-macro_rules! counted {
-    ($(#[$doc:meta])* $name:ident, $count:ident, $labels:ident {
-        $($(#[$one:meta])* $variant:ident $label:literal,)*
-    }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(usize)]
-        pub enum $name { $($(#[$one])* $variant,)* }
-
-        const $count: usize = [$($label),*].len();
-        static $labels: [&str; $count] = [$($label),*];
-    };
-}
-
-counted! {
+counts::counted! {
     /// What became of one message.
-    Outcome, OUTCOMES, OUTCOME_LABELS {
+    Outcome {
         /// Its payload went to a worker.
         Delivered "delivered",
         /// Its key is missing or wrong.
@@ -46,9 +32,9 @@ counted! {
     }
 }
 
-counted! {
+counts::counted! {
     /// What happened beside.
-    Event, EVENTS, EVENT_LABELS {
+    Event {
         /// Messages of version 1,
         Version1 "version_1",
         /// version 2,
@@ -61,80 +47,14 @@ counted! {
         UnknownChunks "unknown_chunks",
         /// Chunks of a wrong length.
         MisshapenChunks "misshapen_chunks",
-        /// Messages that told no time.
-        TimeMissing "time_missing",
-        /// Messages whose time was too far off.
-        TimeDistrusted "time_distrusted",
-        /// Sources forgotten for others.
-        SourcesForgotten "sources_forgotten",
-        /// Connections made.
-        Connections "connections",
-        /// Connections refused because there were too many.
-        ConnectionsRefused "connections_refused",
-        /// Connections ended because others wanted their place.
-        ConnectionsEvicted "connections_evicted",
-        /// Connections ended because what came was no HEP 3.
-        ConnectionsBroken "connections_broken",
-        /// Connections ended because a message, or the start of TLS, took too long.
-        ConnectionsSlow "connections_slow",
-        /// Connections that ended inside of a message.
-        ConnectionsCut "connections_cut",
-        /// Connections on which TLS failed.
-        TlsFailed "tls_failed",
     }
 }
 
 /// All counters, for all threads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counts {
-    outcomes: [AtomicU64; OUTCOMES],
-    events: [AtomicU64; EVENTS],
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self {
-            outcomes: [const { AtomicU64::new(0) }; OUTCOMES],
-            events: [const { AtomicU64::new(0) }; EVENTS],
-        }
-    }
-}
-
-impl Counts {
-    /// Counts a message.
-    pub fn count(&self, what: Outcome) {
-        self.outcomes[what as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts what happened beside.
-    pub fn note(&self, what: Event, times: u64) {
-        if times > 0 {
-            self.events[what as usize].fetch_add(times, Ordering::Relaxed);
-        }
-    }
-
-    /// Sets what somebody else counts.
-    pub fn set(&self, what: Event, value: u64) {
-        self.events[what as usize].store(value, Ordering::Relaxed);
-    }
-
-    /// Messages with this outcome.
-    pub fn of(&self, what: Outcome) -> u64 {
-        self.outcomes[what as usize].load(Ordering::Relaxed)
-    }
-
-    /// All messages.
-    pub fn messages(&self) -> u64 {
-        self.outcomes.iter().map(|count| count.load(Ordering::Relaxed)).sum()
-    }
-
-    /// Label and count of every outcome.
-    pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        OUTCOME_LABELS.into_iter().zip(self.outcomes.iter().map(|c| c.load(Ordering::Relaxed)))
-    }
-
-    /// Label and count of every event.
-    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        EVENT_LABELS.into_iter().zip(self.events.iter().map(|c| c.load(Ordering::Relaxed)))
-    }
+    /// What became of messages.
+    pub outcomes: Counters<Outcome>,
+    /// What happened beside.
+    pub events: Counters<Event>,
 }

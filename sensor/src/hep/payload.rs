@@ -8,7 +8,7 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use serde::Deserialize;
 
 use super::counts::Outcome;
-use super::packet::PAYLOAD_MAX;
+use crate::agents::packet::PAYLOAD_MAX;
 
 /// What gzip begins with (RFC 1952); all else is zlib (RFC 1950).
 const GZIP: [u8; 2] = [0x1f, 0x8b];

@@ -6,28 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringtap_call::CallKey;
-use ringtap_capture::clock::LiveClock;
 use ringtap_common::classify::Class;
 use ringtap_wire::flow::FlowKey;
-use ringtap_wire::hep::{Message, kind};
+use ringtap_wire::hep::{self, Message, kind};
 
 use super::Shared;
 use super::counts::{Event, Outcome};
-use super::lane::Capsule;
-use super::packet::{self, PAYLOAD_MAX};
 use super::payload::{inflate, is_json, sip};
 use super::report::rtcp;
-use super::sources::Heard;
+use crate::agents::packet::{self, PAYLOAD_MAX};
+use crate::agents::post::{Letter, Post};
+use crate::agents::stream::{Broken, Taker};
 use crate::worker::decode::Told;
-
-/// The same two hosts always meet the same worker, on every machine.
-const SEED: u64 = 0x6865_7020_6c61_6e65;
 
 /// One thread's way of reading messages.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) shared: Arc<Shared>,
-    clock: LiveClock,
+    pub(super) post: Post,
 }
 
 /// What is in a message.
@@ -39,18 +35,19 @@ struct Content<'a> {
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, clock: LiveClock::new() }
+        let post = Post::new(Arc::clone(&shared.house));
+        Self { shared, post }
     }
 
     /// Takes one message all the way; waits for room at the workers at most `patience`.
     pub(super) fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration) {
         let outcome = self.deliver(bytes, from, patience);
-        self.shared.counts.count(outcome.err().unwrap_or(Outcome::Delivered));
+        self.shared.counts.outcomes.note(outcome.err().unwrap_or(Outcome::Delivered), 1);
     }
 
     fn deliver(&mut self, bytes: &[u8], from: IpAddr, patience: Duration) -> Result<(), Outcome> {
         let message = Message::parse(bytes).map_err(|_| Outcome::Malformed)?;
-        let counts = &self.shared.counts;
+        let counts = &self.shared.counts.events;
         counts.note(
             match message.version {
                 1 => Event::Version1,
@@ -63,13 +60,11 @@ impl Reader {
         counts.note(Event::MisshapenChunks, message.misshapen.into());
         self.admit(message.auth)?;
         let content = content(&message)?;
-        let now_ns = self.clock.begin();
-        let (unix_ns, clock_ns) = self.clock.place(now_ns);
-        let name = (from, message.agent.unwrap_or_default());
-        let heard = Heard { name, told_ns: message.unix_ns(), unix_ns, clock_ns };
-        let capsule = Capsule {
-            ts: self.shared.sources.time(&heard, &self.shared.counts),
-            clock: clock_ns,
+        let letter = Letter {
+            name: (from, message.agent.unwrap_or_default()),
+            told_ns: message.unix_ns(),
+            flow: content.flow,
+            tos: message.tos.unwrap_or_default(),
             told: content.class.map(|class| Told {
                 class,
                 over_tcp: self.is_tcp(message.protocol),
@@ -79,14 +74,9 @@ impl Reader {
                 .correlation
                 .filter(|id| !id.is_empty())
                 .map(|id| CallKey::of(self.shared.options.realm.into(), id)),
-            packet: packet::build(&content.flow, message.tos.unwrap_or_default(), &content.payload),
+            payload: &content.payload,
         };
-        let hosts = FlowKey { sport: 0, dport: 0, ..content.flow }.symmetric_hash(SEED);
-        if self.shared.lanes.send(hosts, capsule, patience) {
-            Ok(())
-        } else {
-            Err(Outcome::QueueFull)
-        }
+        if self.post.send(&letter, patience) { Ok(()) } else { Err(Outcome::QueueFull) }
     }
 
     /// Whether the agent has the key. Where one is wrong, the time that the answer takes does not
@@ -109,6 +99,21 @@ impl Reader {
             Some(2 | 3 | 5) => self.shared.options.kamailio,
             _ => false,
         }
+    }
+}
+
+/// Over connections only version 3 comes: the others do not say their length.
+impl Taker for Reader {
+    fn frame(&self, stream: &[u8]) -> Result<Option<usize>, Broken> {
+        hep::frame(stream).map_err(|_| Broken)
+    }
+
+    fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration, _answer: &mut Vec<u8>) {
+        Self::message(self, bytes, from, patience);
+    }
+
+    fn broken(&mut self) {
+        self.shared.counts.outcomes.note(Outcome::Malformed, 1);
     }
 }
 
@@ -137,7 +142,8 @@ fn content<'a>(message: &Message<'a>) -> Result<Content<'a>, Outcome> {
         Some(_) => return Err(Outcome::OtherProtocol),
         None => (None, payload),
     };
-    let flow = packet::flow(message).ok_or(Outcome::NoAddress)?;
+    let (src, dst) = message.src.zip(message.dst).ok_or(Outcome::NoAddress)?;
+    let flow = packet::flow((src, message.sport), (dst, message.dport));
     if payload.len() > PAYLOAD_MAX {
         return Err(Outcome::TooLong);
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use ringtap_capture::datagram;
 
-use super::LOOK;
 use super::counts::Event;
 use super::reader::Reader;
+use crate::agents::LOOK;
 
 /// No datagram is longer.
 const DATAGRAM_MAX: usize = 65_535;
@@ -25,7 +25,7 @@ pub(super) fn run(socket: &UdpSocket, mut reader: Reader) {
     let _ = socket.set_read_timeout(Some(LOOK));
     let mut buffer = vec![0; DATAGRAM_MAX];
     let mut asked = Instant::now();
-    while !reader.shared.stopped() {
+    while !reader.post.house.stopped() {
         receive(socket, &mut buffer, &mut reader);
         if asked.elapsed() >= LOOK {
             asked = Instant::now();
@@ -50,6 +50,6 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8], reader: &mut Reader) -> bool {
 
 fn count_drops(socket: &UdpSocket, reader: &Reader) {
     if let Some(dropped) = datagram::dropped(socket.as_fd()) {
-        reader.shared.counts.set(Event::SocketDropped, dropped);
+        reader.shared.counts.events.set(Event::SocketDropped, dropped);
     }
 }

@@ -22,8 +22,9 @@ use ringtap_common::verdict::Fate;
 use super::directions::{self, Directions};
 use super::replay::FailGuard;
 use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, total};
+use crate::agents::{Inbox, lanes};
 use crate::config::Config;
-use crate::hep::{Hep, Inbox};
+use crate::hep::Hep;
 use crate::ledger::Published;
 use crate::live::{Asked, Desk, now_us};
 use crate::status::{Interface, Ledger, PeerId, Request, Server, Verdict};
@@ -70,7 +71,8 @@ pub fn capture(
 ) -> anyhow::Result<Captured> {
     let mut status = Server::open(&config.status_socket)?;
     let hep = options::hep(config)?;
-    if config.interface.is_empty() && hep.is_none() {
+    let agents_too = hep.is_some();
+    if config.interface.is_empty() && !agents_too {
         bail!(
             "no interface is named: give -i IFACE, `interface` in the configuration, or hep = yes"
         );
@@ -81,7 +83,7 @@ pub fn capture(
         queues.resize_with(options::workers(config), Vec::new);
     }
     let in_kernel = opened.iter().all(|(_, o)| o.xdp.is_some());
-    let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 || hep.is_some() };
+    let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 || agents_too };
     let stations = Stations::build(config, queues.len(), kind)?;
     let Stations { mut workers, progress, published, spool, records, mut desk } = stations;
     let (writer, counts) = start_writer(config, records, None, store, None)?;
@@ -95,10 +97,10 @@ pub fn capture(
     let stats: Vec<Stats> = queues.iter().map(|s| empty_stats(s.len())).collect();
     let heard: Vec<directions::Shared> = queues.iter().map(|_| Arc::default()).collect();
     let agents = u16::try_from(opened.len()).unwrap_or(u16::MAX);
-    let (hep, inboxes) = match hep.map(|hep| Hep::open(hep, queues.len())).transpose()? {
-        Some((hep, inboxes)) => (Some(hep), inboxes),
-        None => (None, Vec::new()),
-    };
+    let lane_count = if agents_too { queues.len() } else { 0 };
+    let (lanes, inboxes) = lanes(lane_count, options::agents_memory(config));
+    let lanes = Arc::new(lanes);
+    let hep = hep.map(|hep| Hep::open(hep, Arc::clone(&lanes))).transpose()?;
     let mut inboxes = inboxes.into_iter();
     let mut threads = Vec::new();
     for (index, (worker, sources)) in workers.into_iter().zip(queues).enumerate() {
@@ -135,9 +137,7 @@ pub fn capture(
     for xdp in opened.iter().filter_map(|(_, o)| o.xdp.as_ref()) {
         let _ = xdp.stop();
     }
-    if let Some(hep) = &mut watch.hep {
-        hep.stop();
-    }
+    watch.hep.iter_mut().for_each(Hep::stop);
     drain.store(true, Ordering::Release);
     let mut died = false;
     for thread in threads {
@@ -281,7 +281,7 @@ impl Station {
         if let Some(inbox) = &mut self.inbox {
             let wait = if self.sources.is_empty() { IDLE } else { Duration::ZERO };
             let agents = self.agents;
-            frames += inbox.take(wait, &mut |capsule| worker.capsule(capsule, agents));
+            frames += inbox.take(wait, &mut |parcel| worker.parcel(parcel, agents));
             inbox.pass(passed_ns);
         }
         worker.round(now_ns, passed_ns);

@@ -244,8 +244,13 @@ pub fn hep(config: &Config) -> anyhow::Result<Option<hep::Options>> {
         skew_max: Duration::from_secs(told.skew_max_s.into()),
         connections: told.connections,
         realm: config.realm,
-        memory: told.memory_mb << 20,
     }))
+}
+
+/// Bytes of what agents send that wait for workers at most.
+pub fn agents_memory(config: &Config) -> usize {
+    let of = |on: bool, megabytes: usize| if on { megabytes << 20 } else { 0 };
+    of(config.hep.on, config.hep.memory_mb)
 }
 
 /// Workers, where no interface says how many.

@@ -76,6 +76,11 @@ impl Recorder {
         vq::record(self.id_sensor, call_key, meta, report)
     }
 
+    /// The record of what an agent says of a call.
+    pub fn reported(&self, report: &VqReport) -> VqReport {
+        VqReport { id_sensor: self.id_sensor, ..report.clone() }
+    }
+
     /// The record of a call and its streams.
     pub fn call(&self, call: &CallSummary, mut finished: Vec<Finished>) -> CallRecord {
         finished.sort_by_key(|f| (f.report.first_clock_ns, f.flow, f.report.ssrc));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ringtap_call::{CallSummary, Calls, Correlation, Event as CallEvent, Live, Place};
-use ringtap_cdr::{CallRecord, Record};
+use ringtap_cdr::{CallRecord, Record, VqReport};
 use ringtap_sip::{Message, Method};
 
 use super::endpoints::{CallInstance, Ended, socket_addr};
@@ -179,6 +179,13 @@ impl Shard {
             let record = self.recorder.vq(&sip.meta, &report);
             self.recorder.emit(at, Record::Vq(Box::new(record)), tally);
         }
+    }
+
+    /// What an agent reports about a call: the same, and it is told once.
+    pub fn report(&mut self, report: &VqReport, tally: &mut Tally) {
+        tally.note(Event::VqReports);
+        let record = Record::Vq(Box::new(self.recorder.reported(report)));
+        self.recorder.emit(self.handled, record, tally);
     }
 
     fn message(&mut self, at: u64, sip: &SipNote, tally: &mut Tally) {

@@ -8,11 +8,12 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::hep::{HepError, Tls};
+use crate::agents::ListenError;
+use crate::hep::Tls;
 
 /// Reads certificate and key.
-pub(in crate::hep) fn context(tls: &Tls) -> Result<Arc<ServerConfig>, HepError> {
-    let wrong = |file: &Path, why: &dyn std::fmt::Display| HepError::Certificate {
+pub(crate) fn context(tls: &Tls) -> Result<Arc<ServerConfig>, ListenError> {
+    let wrong = |file: &Path, why: &dyn std::fmt::Display| ListenError::Certificate {
         file: file.display().to_string(),
         why: why.to_string(),
     };

@@ -1,4 +1,4 @@
-//! From the listener's threads to the workers: a bounded lane each, and one limit of bytes for all.
+//! From the listeners' threads to the workers: a bounded lane each, and one limit of bytes for all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ringtap_call::CallKey;
+use ringtap_cdr::VqReport;
 
 use crate::worker::decode::Told;
 
@@ -14,6 +15,9 @@ const LANE_MAX: usize = 8192;
 
 /// Packets that a worker takes in one round.
 const ROUND_MAX: usize = 1024;
+
+/// What a report takes: itself, and the texts that it may hold.
+const REPORT_SIZE: usize = size_of::<VqReport>() + 1024;
 
 /// How often a full lane is tried again.
 const AGAIN: Duration = Duration::from_millis(2);
@@ -33,10 +37,30 @@ pub struct Capsule {
     pub packet: Box<[u8]>,
 }
 
+/// What goes to a worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parcel {
+    /// A packet.
+    Packet(Capsule),
+    /// What an agent says about a call.
+    Report(Box<VqReport>),
+}
+
+impl Parcel {
+    /// Bytes that it takes while it waits.
+    fn size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Packet(capsule) => capsule.packet.len(),
+                Self::Report(_) => REPORT_SIZE,
+            }
+    }
+}
+
 /// The senders' ends.
 #[derive(Debug)]
-pub(super) struct Lanes {
-    all: Vec<Sender<Capsule>>,
+pub struct Lanes {
+    all: Vec<Sender<Parcel>>,
     bytes: Arc<AtomicUsize>,
     bytes_max: usize,
 }
@@ -44,13 +68,13 @@ pub(super) struct Lanes {
 /// A worker's end.
 #[derive(Debug)]
 pub struct Inbox {
-    lane: Receiver<Capsule>,
+    lane: Receiver<Parcel>,
     bytes: Arc<AtomicUsize>,
     passed_ns: u64,
 }
 
 /// A lane for each worker.
-pub(super) fn lanes(workers: usize, bytes_max: usize) -> (Lanes, Vec<Inbox>) {
+pub fn lanes(workers: usize, bytes_max: usize) -> (Lanes, Vec<Inbox>) {
     let bytes = Arc::new(AtomicUsize::new(0));
     let (all, inboxes) = (0..workers)
         .map(|_| {
@@ -64,18 +88,18 @@ pub(super) fn lanes(workers: usize, bytes_max: usize) -> (Lanes, Vec<Inbox>) {
 impl Lanes {
     /// Sends a packet to the worker that a number falls to; waits for room as long as that.
     /// False: there was none.
-    pub(super) fn send(&self, number: u64, mut capsule: Capsule, patience: Duration) -> bool {
+    pub(crate) fn send(&self, number: u64, mut parcel: Parcel, patience: Duration) -> bool {
         let count = self.all.len().max(1) as u64;
         let Some(lane) = self.all.get((number % count) as usize) else { return false };
-        let size = size_of::<Capsule>() + capsule.packet.len();
+        let size = parcel.size();
         let until = Instant::now() + patience;
         loop {
             let before = self.bytes.fetch_add(size, Ordering::Relaxed);
             if before.saturating_add(size) <= self.bytes_max {
-                match lane.try_send(capsule) {
+                match lane.try_send(parcel) {
                     Ok(()) => return true,
                     Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
-                        capsule = back;
+                        parcel = back;
                     }
                 }
             }
@@ -91,18 +115,19 @@ impl Lanes {
 impl Inbox {
     /// Gives what has come, after waiting for the first at most that long. The worker has told
     /// the others before that it has passed a time: nothing is earlier than that.
-    pub fn take(&mut self, wait: Duration, f: &mut dyn FnMut(&Capsule)) -> usize {
+    pub fn take(&mut self, wait: Duration, f: &mut dyn FnMut(&Parcel)) -> usize {
         let mut taken = 0;
         let mut next = if wait.is_zero() {
             self.lane.try_recv().ok()
         } else {
             self.lane.recv_timeout(wait).ok()
         };
-        while let Some(mut capsule) = next {
-            let size = size_of::<Capsule>() + capsule.packet.len();
-            self.bytes.fetch_sub(size, Ordering::Relaxed);
-            capsule.clock = capsule.clock.max(self.passed_ns);
-            f(&capsule);
+        while let Some(mut parcel) = next {
+            self.bytes.fetch_sub(parcel.size(), Ordering::Relaxed);
+            if let Parcel::Packet(capsule) = &mut parcel {
+                capsule.clock = capsule.clock.max(self.passed_ns);
+            }
+            f(&parcel);
             taken += 1;
             next = if taken < ROUND_MAX { self.lane.try_recv().ok() } else { None };
         }
@@ -119,14 +144,17 @@ impl Inbox {
 mod tests {
     use super::*;
 
-    fn capsule(clock: u64, bytes: usize) -> Capsule {
+    fn capsule(clock: u64, bytes: usize) -> Parcel {
         let packet = vec![0; bytes].into();
-        Capsule { ts: 0, clock, told: None, token: None, packet }
+        Parcel::Packet(Capsule { ts: 0, clock, told: None, token: None, packet })
     }
 
     fn taken(inbox: &mut Inbox) -> Vec<u64> {
         let mut clocks = Vec::new();
-        inbox.take(Duration::ZERO, &mut |capsule| clocks.push(capsule.clock));
+        inbox.take(Duration::ZERO, &mut |parcel| {
+            let Parcel::Packet(capsule) = parcel else { panic!("{parcel:?}") };
+            clocks.push(capsule.clock);
+        });
         clocks
     }
 

@@ -1,25 +1,23 @@
-//! HEP 3 over TCP and TLS: a thread for each connection, and a limit of connections.
+//! Messages over TCP and TLS: a thread for each connection, and a limit of connections.
 //!
-//! Only version 3 says its length, so the others cannot come this way. A peer that sends nothing
-//! is kept; one that does not finish what it began is not, and where others wait for a place the
-//! one that was silent for longest goes.
+//! A peer that sends nothing is kept; one that does not finish what it began is not, and where
+//! others wait for a place the one that was silent for longest goes. How messages are cut and read
+//! is for each listener to say ([`Taker`]).
 
-pub(super) mod tls;
+pub(crate) mod tls;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ringtap_wire::hep;
 use rustix::net::sockopt;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::counts::{Event, Outcome};
-use super::reader::Reader;
-use super::{LOOK, Shared};
+use super::counts::Event;
+use super::{House, LOOK};
 
 /// A message, or the start of TLS, may take so long.
 const UNFINISHED_MAX: Duration = Duration::from_secs(10);
@@ -30,7 +28,7 @@ const IDLE_MIN: Duration = Duration::from_secs(60);
 /// How long a message waits for room at the workers; meanwhile its peer does.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long a write of TLS may take.
+/// How long a write may take.
 const WRITE: Duration = Duration::from_secs(5);
 
 /// The kernel asks a silent peer after this time whether it is there, as often, at this distance.
@@ -41,6 +39,24 @@ const READ: usize = 16 << 10;
 
 /// A connection's stack.
 const STACK: usize = 512 << 10;
+
+/// What comes next in a stream is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+/// Who reads the messages of a connection.
+pub(crate) trait Taker: Send + 'static {
+    /// Length of the message that a stream goes on with; `None`: too few bytes to tell. A message
+    /// has a length, and one that is bounded.
+    fn frame(&self, stream: &[u8]) -> Result<Option<usize>, Broken>;
+
+    /// Takes a whole message; waits for room at the workers at most `patience`. What is to be
+    /// answered is put behind `answer`, which goes out before the next message is read.
+    fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration, answer: &mut Vec<u8>);
+
+    /// Counts what is no message.
+    fn broken(&mut self);
+}
 
 /// A connection as others see it.
 #[derive(Debug)]
@@ -53,14 +69,14 @@ struct Place {
 
 /// All connections.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     started: Instant,
     places: Mutex<Vec<Arc<Place>>>,
     max: usize,
 }
 
 impl Table {
-    pub(super) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Self { started: Instant::now(), places: Mutex::default(), max }
     }
 
@@ -69,7 +85,7 @@ impl Table {
     }
 
     /// A place for a new connection. `None`: there is none.
-    fn enter(&self, shared: &Shared) -> Option<Arc<Place>> {
+    fn enter(&self, house: &House) -> Option<Arc<Place>> {
         let now_ms = self.now_ms();
         let place =
             Arc::new(Place { heard_ms: AtomicU64::new(now_ms), leave: AtomicBool::new(false) });
@@ -83,7 +99,7 @@ impl Table {
             }
             silent.leave.store(true, Ordering::Release);
             places.swap_remove(at);
-            shared.counts.note(Event::ConnectionsEvicted, 1);
+            house.events.note(Event::ConnectionsEvicted, 1);
         }
         places.push(Arc::clone(&place));
         Some(place)
@@ -97,49 +113,52 @@ impl Table {
 
 /// Where connections come in.
 #[derive(Debug)]
-pub(super) struct Door {
-    pub(super) listener: TcpListener,
+pub(crate) struct Door<F> {
+    pub(crate) listener: TcpListener,
     /// TLS is spoken.
-    pub(super) context: Option<Arc<ServerConfig>>,
-    pub(super) table: Arc<Table>,
-    pub(super) shared: Arc<Shared>,
+    pub(crate) context: Option<Arc<ServerConfig>>,
+    pub(crate) table: Arc<Table>,
+    pub(crate) house: Arc<House>,
+    /// Makes the reader of a connection.
+    pub(crate) reader: F,
 }
 
-impl Door {
+impl<F: Fn() -> T, T: Taker> Door<F> {
     /// Lets connections in until the end, and waits for theirs.
-    pub(super) fn run(self) {
+    pub(crate) fn run(self) {
         let _ = self.listener.set_nonblocking(true);
         let mut threads: Vec<JoinHandle<()>> = Vec::new();
-        while !self.shared.stopped() {
+        while !self.house.stopped() {
             let Ok((stream, from)) = self.listener.accept() else {
                 std::thread::sleep(LOOK / 5);
                 continue;
             };
             threads.retain(|thread| !thread.is_finished());
-            let Some(place) = self.table.enter(&self.shared) else {
-                self.shared.counts.note(Event::ConnectionsRefused, 1);
+            let Some(place) = self.table.enter(&self.house) else {
+                self.house.events.note(Event::ConnectionsRefused, 1);
                 continue;
             };
             let (table, mine) = (Arc::clone(&self.table), Arc::clone(&place));
             let guest = Guest {
                 from: from.ip(),
                 place,
-                reader: Reader::new(Arc::clone(&self.shared)),
+                reader: (self.reader)(),
+                house: Arc::clone(&self.house),
                 table: Arc::clone(&self.table),
                 began: Some(Instant::now()).filter(|_| self.context.is_some()),
             };
             let context = self.context.clone();
             let thread = std::thread::Builder::new()
-                .name("hep-connection".into())
+                .name(format!("{}-connection", self.house.who.to_ascii_lowercase()))
                 .stack_size(STACK)
                 .spawn(move || guest.serve(stream, context));
             match thread {
                 Ok(thread) => {
-                    self.shared.counts.note(Event::Connections, 1);
+                    self.house.events.note(Event::Connections, 1);
                     threads.push(thread);
                 }
                 Err(_) => {
-                    self.shared.counts.note(Event::ConnectionsRefused, 1);
+                    self.house.events.note(Event::ConnectionsRefused, 1);
                     table.leave(&mine);
                 }
             }
@@ -151,7 +170,7 @@ impl Door {
 }
 
 /// What messages are read from.
-trait Line: Read {
+trait Line: Read + Write {
     /// Whether they can come already.
     fn is_open(&self) -> bool;
 }
@@ -169,16 +188,17 @@ impl Line for StreamOwned<ServerConnection, TcpStream> {
 }
 
 /// One connection.
-struct Guest {
+struct Guest<T> {
     from: IpAddr,
     place: Arc<Place>,
-    reader: Reader,
+    house: Arc<House>,
+    reader: T,
     table: Arc<Table>,
     /// Since when something is unfinished.
     began: Option<Instant>,
 }
 
-impl Guest {
+impl<T: Taker> Guest<T> {
     fn serve(mut self, stream: TcpStream, context: Option<Arc<ServerConfig>>) {
         if ready(&stream).is_ok() {
             match context.map(ServerConnection::new) {
@@ -191,22 +211,26 @@ impl Guest {
     }
 
     fn note(&self, event: Event) {
-        self.reader.shared.counts.note(event, 1);
+        self.house.events.note(event, 1);
     }
 
     fn receive(&mut self, mut stream: impl Line) {
         let mut held: Vec<u8> = Vec::new();
         let mut buffer = vec![0; READ];
-        while !self.reader.shared.stopped() && !self.place.leave.load(Ordering::Acquire) {
+        while !self.house.stopped() && !self.place.leave.load(Ordering::Acquire) {
             match stream.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(len) => {
                     let now_ms = self.table.now_ms();
                     self.place.heard_ms.store(now_ms, Ordering::Relaxed);
                     held.extend_from_slice(buffer.get(..len).unwrap_or_default());
-                    if !self.take(&mut held) {
-                        self.reader.shared.counts.count(Outcome::Malformed);
-                        return self.note(Event::ConnectionsBroken);
+                    match self.take(&mut held, &mut stream) {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            self.reader.broken();
+                            return self.note(Event::ConnectionsBroken);
+                        }
+                        Err(_) => return self.note(Event::ConnectionsDeaf),
                     }
                 }
                 Err(error) if is_wait(&error) => {}
@@ -228,18 +252,23 @@ impl Guest {
     }
 
     /// Takes whole messages off the front. False: what comes next is none.
-    fn take(&mut self, held: &mut Vec<u8>) -> bool {
+    fn take(&mut self, held: &mut Vec<u8>, stream: &mut impl Line) -> io::Result<bool> {
         let mut at = 0;
+        let mut answer = Vec::new();
         let fine = loop {
             let rest = held.get(at..).unwrap_or_default();
-            match hep::frame(rest) {
-                Ok(Some(len)) if len <= rest.len() => {
+            match self.reader.frame(rest) {
+                Ok(Some(len)) if (1..=rest.len()).contains(&len) => {
                     let message = rest.get(..len).unwrap_or_default();
-                    self.reader.message(message, self.from, PATIENCE);
+                    self.reader.message(message, self.from, PATIENCE, &mut answer);
                     at += len;
+                    if !answer.is_empty() {
+                        write(stream, &answer)?;
+                        answer.clear();
+                    }
                 }
                 Ok(_) => break true,
-                Err(_) => break false,
+                Err(Broken) => break false,
             }
         };
         held.drain(..at);
@@ -248,8 +277,25 @@ impl Guest {
         } else if at > 0 || self.began.is_none() {
             self.began = Some(Instant::now());
         }
-        fine
+        Ok(fine)
     }
+}
+
+/// Writes all within the time that a write may take, and a second one.
+fn write(stream: &mut impl Line, mut bytes: &[u8]) -> io::Result<()> {
+    let began = Instant::now();
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if began.elapsed() >= WRITE && !bytes.is_empty() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    stream.flush()
 }
 
 fn is_wait(error: &io::Error) -> bool {

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use serde_json::{Value, json};
 
-use super::counts::{Counts, Event};
+use super::counts::{Counters, Event};
 
 /// Sources that are remembered; the one that was silent for longest is forgotten first.
 const SOURCES_MAX: usize = 1024;
@@ -50,7 +50,7 @@ impl Source {
 
 /// All agents that were heard.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     all: Mutex<HashMap<Name, Source, RandomState>>,
     system_time: bool,
     skew_max_ns: u64,
@@ -58,25 +58,25 @@ pub(super) struct Sources {
 
 /// One message's times.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// From where.
-    pub(super) name: Name,
+    pub(crate) name: Name,
     /// What the agent says, UNIX ns.
-    pub(super) told_ns: Option<u64>,
+    pub(crate) told_ns: Option<u64>,
     /// When it came, UNIX ns.
-    pub(super) unix_ns: u64,
+    pub(crate) unix_ns: u64,
     /// The same on the monotonic clock.
-    pub(super) clock_ns: u64,
+    pub(crate) clock_ns: u64,
 }
 
 impl Sources {
-    pub(super) fn new(system_time: bool, skew_max: Duration) -> Self {
+    pub(crate) fn new(system_time: bool, skew_max: Duration) -> Self {
         let skew_max_ns = u64::try_from(skew_max.as_nanos()).unwrap_or(u64::MAX);
         Self { all: Mutex::default(), system_time, skew_max_ns }
     }
 
     /// The time of a message, UNIX ns: what its source tells where that is to be believed.
-    pub(super) fn time(&self, heard: &Heard, counts: &Counts) -> u64 {
+    pub(crate) fn time(&self, heard: &Heard, counts: &Counters<Event>) -> u64 {
         let mut all = self.lock();
         if all.len() >= SOURCES_MAX && !all.contains_key(&heard.name) {
             let oldest = all.iter().min_by_key(|(_, source)| source.heard_ns).map(|(n, _)| *n);
@@ -119,7 +119,7 @@ impl Sources {
     }
 
     /// Those that were heard most recently come first.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut all: Vec<_> = self.lock().iter().map(|(name, source)| (*name, *source)).collect();
         all.sort_by_key(|(name, source)| (std::cmp::Reverse(source.heard_ns), *name));
         let one = |((address, agent), source): (Name, Source)| {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn each_source_is_believed_or_not_by_its_own_clock() {
-        let (sources, counts) = (Sources::new(false, Duration::from_secs(60)), Counts::default());
+        let (sources, counts) = (Sources::new(false, Duration::from_secs(60)), Counters::default());
         let time = |last, told, at| sources.time(&heard(last, told, at), &counts);
         assert_eq!(time(1, Some(T - 50 * S), 0), T - 50 * S);
         assert_eq!(time(2, Some(T + 3600 * S), 0), T, "an hour ahead");
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn sources_are_bounded_and_the_silent_go_first() {
-        let (sources, counts) = (Sources::new(false, Duration::from_secs(1)), Counts::default());
+        let (sources, counts) = (Sources::new(false, Duration::from_secs(1)), Counters::default());
         for agent in 0..SOURCES_MAX as u32 + 3 {
             let name = (IpAddr::from([10, 0, 0, 1]), agent);
             let heard = Heard { name, told_ns: None, unix_ns: T, clock_ns: agent.into() };
@@ -182,7 +182,7 @@ mod tests {
         let agents: Vec<_> = json.as_array().unwrap().iter().map(|s| s["agent"].clone()).collect();
         assert_eq!(agents.len(), SOURCES_MAX);
         assert_eq!(agents.last(), Some(&3.into()));
-        let forgotten = counts.events().find(|(label, _)| *label == "sources_forgotten");
+        let forgotten = counts.pairs().find(|(label, _)| *label == "sources_forgotten");
         assert_eq!(forgotten, Some(("sources_forgotten", 3)));
     }
 }

@@ -1,0 +1,73 @@
+//! What an agent has seen becomes a packet on its way to a worker: dated, built, sent.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringtap_call::CallKey;
+use ringtap_capture::clock::LiveClock;
+use ringtap_wire::flow::FlowKey;
+
+use super::House;
+use super::lane::{Capsule, Parcel};
+use super::packet;
+use super::sources::Heard;
+use crate::worker::decode::Told;
+
+/// The same two hosts always meet the same worker, on every machine.
+const SEED: u64 = 0x6865_7020_6c61_6e65;
+
+/// One thread's way to the workers.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) house: Arc<House>,
+    clock: LiveClock,
+}
+
+/// Something that an agent has seen.
+#[derive(Debug)]
+pub(crate) struct Letter<'a> {
+    /// Who says it: an address, and the number of its agent.
+    pub(crate) name: (IpAddr, u32),
+    /// When that was, UNIX ns, as the agent says.
+    pub(crate) told_ns: Option<u64>,
+    /// From where to where.
+    pub(crate) flow: FlowKey,
+    /// Type of service.
+    pub(crate) tos: u8,
+    /// What it carries; `None`: its ports and first bytes tell.
+    pub(crate) told: Option<Told>,
+    /// By which it belongs to others of its call.
+    pub(crate) token: Option<CallKey>,
+    /// What was in it.
+    pub(crate) payload: &'a [u8],
+}
+
+impl Post {
+    pub(crate) fn new(house: Arc<House>) -> Self {
+        Self { house, clock: LiveClock::new() }
+    }
+
+    /// When something happened that an agent dates: UNIX ns as far as the agent is believed, and
+    /// the ordering clock of its arrival.
+    pub(crate) fn date(&mut self, name: (IpAddr, u32), told_ns: Option<u64>) -> (u64, u64) {
+        let now_ns = self.clock.begin();
+        let (unix_ns, clock_ns) = self.clock.place(now_ns);
+        let heard = Heard { name, told_ns, unix_ns, clock_ns };
+        (self.house.sources.time(&heard, &self.house.events), clock_ns)
+    }
+
+    /// Sends a packet; waits for room at its worker as long as that. False: there was none.
+    pub(crate) fn send(&mut self, letter: &Letter<'_>, patience: Duration) -> bool {
+        let (ts, clock) = self.date(letter.name, letter.told_ns);
+        let capsule = Capsule {
+            ts,
+            clock,
+            told: letter.told,
+            token: letter.token,
+            packet: packet::build(&letter.flow, letter.tos, letter.payload),
+        };
+        let hosts = FlowKey { sport: 0, dport: 0, ..letter.flow }.symmetric_hash(SEED);
+        self.house.lanes.send(hosts, Parcel::Packet(capsule), patience)
+    }
+}
