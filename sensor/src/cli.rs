@@ -68,8 +68,8 @@ pub struct RunArgs {
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Interface to capture on; may be repeated. None is needed with `-O hep=yes`, which listens
-    /// for what capture agents send
+    /// Interface to capture on; may be repeated. None is needed with `-O hep=yes` or
+    /// `-O ipfix=yes`, which listen for what capture agents and session border controllers send
     #[arg(short, long, value_name = "IFACE")]
     pub interface: Vec<String>,
     /// How to capture: auto, xdp, xdp-generic or packet

@@ -1,7 +1,7 @@
 //! ringtap: SIP and RTP from a mirror port into call records and PCAP.
 //!
 //! In the order of the way: `cli` and `config` say what is wanted, `plant` builds the stations,
-//! `agents` and `hep` receive what others have
+//! `agents`, `hep` and `ipfix` receive what others have
 //! seen, `worker` carries each packet its whole way, `writer` takes the
 //! records, `status` shows that every frame is accounted for, and `live` the calls that run. The
 //! binary is `main.rs`; tests and benchmarks use the rest.
@@ -11,6 +11,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod hep;
+pub mod ipfix;
 pub mod ledger;
 pub mod live;
 pub mod logging;

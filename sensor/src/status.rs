@@ -69,6 +69,8 @@ pub struct Ledger {
     pub interfaces: Vec<Interface>,
     /// The HEP listener.
     pub hep: Option<agents::Report>,
+    /// The IPFIX listener.
+    pub ipfix: Option<agents::Report>,
     /// User space.
     pub user: Tally,
     /// The spool.
@@ -107,7 +109,8 @@ impl Ledger {
     /// Whether every frame is accounted for. While traffic runs, frames are in flight.
     pub fn balances(&self) -> bool {
         let received: u64 = self.interfaces.iter().map(|i| i.sockets.received).sum();
-        let agents = self.hep.iter().map(|listener| listener.delivered).sum::<u64>();
+        let agents =
+            self.hep.iter().chain(&self.ipfix).map(|listener| listener.delivered).sum::<u64>();
         let given = self.file_frames.unwrap_or(received + agents);
         self.user.in_flight() == 0
             && given == self.user.received
@@ -137,6 +140,9 @@ impl Ledger {
             }
             if let Some(hep) = &self.hep {
                 map.insert("hep".into(), hep.json.clone());
+            }
+            if let Some(ipfix) = &self.ipfix {
+                map.insert("ipfix".into(), ipfix.json.clone());
             }
             if let Some(spool) = &self.spool {
                 map.insert("spool".into(), spool_json(spool));
@@ -230,7 +236,7 @@ pub fn render(ledger: &Value) -> String {
         section(&mut out, "sockets", &interface["sockets"]);
         line(&mut out, "in flight", &interface["in_flight"]);
     }
-    for (name, key) in [("HEP", "hep")] {
+    for (name, key) in [("HEP", "hep"), ("IPFIX", "ipfix")] {
         if !ledger[key].is_null() {
             render_listener(&mut out, name, &ledger[key]);
         }

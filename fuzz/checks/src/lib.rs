@@ -34,7 +34,7 @@ pub use state::websocket::websocket;
 pub type Check = fn(&[u8]);
 
 /// All checks by name. A corpus folder and a libFuzzer program bear the same name.
-pub const CHECKS: [(&str, Check); 18] = [
+pub const CHECKS: [(&str, Check); 19] = [
     ("walk", walk),
     ("link", link),
     ("tunnel", tunnel),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringtap_call::CallKey;
 use ringtap_capture::clock::LiveClock;
+use ringtap_cdr::VqReport;
 use ringtap_wire::flow::FlowKey;
 
 use super::House;
@@ -69,5 +70,11 @@ impl Post {
         };
         let hosts = FlowKey { sport: 0, dport: 0, ..letter.flow }.symmetric_hash(SEED);
         self.house.lanes.send(hosts, Parcel::Packet(capsule), patience)
+    }
+
+    /// The same with what an agent says about a call.
+    pub(crate) fn report(&self, report: VqReport, patience: Duration) -> bool {
+        let call = report.call_key;
+        self.house.lanes.send(call, Parcel::Report(Box::new(report)), patience)
     }
 }

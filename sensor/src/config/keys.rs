@@ -239,6 +239,16 @@ macro_rules! hep {
     };
 }
 
+/// The same for a field of the IPFIX listener.
+macro_rules! ipfix {
+    ($field:ident, $read:expr) => {
+        |c, text| {
+            c.ipfix.$field = $read(text)?;
+            Some(())
+        }
+    };
+}
+
 /// Puts ports into those of a kind of tunnel.
 macro_rules! tunnel {
     ($kind:ident) => {
@@ -291,6 +301,14 @@ pub(super) static KEYS: &[Key] = keys! {
     "hep_connections_max" "connections (1 to 4096)"
         => hep!(connections, |text| number(text, 1, 4096));
     "hep_memory" "MiB (1 to 65536)" => hep!(memory_mb, |text| number(text, 1, 65_536));
+    "ipfix" YES_NO => ipfix!(on, yes_no);
+    "ipfix_bind_ip" "an address; nothing: all of them" => ipfix!(bind_ip, address);
+    "ipfix_bind_port" PORT => ipfix!(bind_port, port);
+    "ipfix_use_system_time" YES_NO => ipfix!(system_time, yes_no);
+    "ipfix_skew_max" SECONDS => ipfix!(skew_max_s, seconds);
+    "ipfix_connections_max" "connections (1 to 4096)"
+        => ipfix!(connections, |text| number(text, 1, 4096));
+    "ipfix_memory" "MiB (1 to 65536)" => ipfix!(memory_mb, |text| number(text, 1, 65_536));
     "media_filter" "default or learned" => set!(media_filter, |text: &str| match text {
         "default" => Some(MediaFilter::Default),
         "learned" => Some(MediaFilter::Learned),

@@ -7,6 +7,7 @@
 mod check;
 mod error;
 mod hep;
+mod ipfix;
 mod keys;
 mod lines;
 mod names;
@@ -24,6 +25,7 @@ use ringtap_capture::Method;
 pub use check::{Report, check};
 pub use error::ConfigError;
 pub use hep::Hep;
+pub use ipfix::Ipfix;
 pub use lines::Fault;
 pub use side_tables::{SaveSdp, SipHistory};
 pub use tunnels::TunnelPorts;
@@ -77,6 +79,8 @@ pub struct Config {
     pub tunnel_depth: u8,
     /// What agents send is received.
     pub hep: Hep,
+    /// What Oracle's session border controllers send is received.
+    pub ipfix: Ipfix,
     /// How media is told from other datagrams.
     pub media_filter: MediaFilter,
     /// Mirrored duplicates are dropped.
@@ -260,6 +264,7 @@ impl Default for Config {
             audiocodes: false,
             tunnel_depth: ringtap_common::peel::DEPTH,
             hep: Hep::default(),
+            ipfix: Ipfix::default(),
             media_filter: MediaFilter::Default,
             deduplicate: true,
             deduplicate_window_ms: 20,

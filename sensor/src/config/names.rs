@@ -21,6 +21,8 @@ static MOOT: &[(&str, &str)] = &[
     ("quick_save_cdr", "records are made within a second of a call's end"),
     ("cleanup_calls_period", "each call has a timer of its own"),
     ("hep_via_pb", "HEP goes the way of all packets"),
+    ("ipfix_via_pb", "IPFIX goes the way of all packets"),
+    ("ipfix_counter_log", "`ringtap status` counts what became of every IPFIX set"),
     ("hep_counter_log", "`ringtap status` counts what became of every HEP message"),
     ("sdp_multiplication", "of calls that announce one endpoint, the newest has its streams"),
 ];

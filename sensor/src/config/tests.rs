@@ -107,7 +107,7 @@ fn a_realm_that_is_given_stays_wherever_it_stands() {
 #[test]
 fn keys_that_have_no_effect_are_warned_of_with_their_line() {
     let (config, warnings) = loaded(
-        "# c\nmysqlhost = db\nringbuffer = 60\nfrobnicate = 1\nipfix = yes\n\
+        "# c\nmysqlhost = db\nringbuffer = 60\nfrobnicate = 1\nribbonsbc = yes\n\
              Bye_Confirmed_Timeout = 600\n",
     )
     .unwrap();
@@ -117,7 +117,7 @@ fn keys_that_have_no_effect_are_warned_of_with_their_line() {
         [
             "F:2: `mysqlhost` is not supported yet and has no effect",
             "F:4: there is no key `frobnicate`",
-            "F:5: `ipfix` is not supported yet and has no effect",
+            "F:5: `ribbonsbc` is not supported yet and has no effect",
             "F:6: `bye_confirmed_timeout` has no effect: a call is closed half a second after its \
              BYE was confirmed, also where RTP goes on",
         ]

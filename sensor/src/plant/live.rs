@@ -25,6 +25,7 @@ use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, to
 use crate::agents::{Inbox, lanes};
 use crate::config::Config;
 use crate::hep::Hep;
+use crate::ipfix::Ipfix;
 use crate::ledger::Published;
 use crate::live::{Asked, Desk, now_us};
 use crate::status::{Interface, Ledger, PeerId, Request, Server, Verdict};
@@ -70,11 +71,12 @@ pub fn capture(
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Captured> {
     let mut status = Server::open(&config.status_socket)?;
-    let hep = options::hep(config)?;
-    let agents_too = hep.is_some();
+    let (hep, ipfix) = (options::hep(config)?, options::ipfix(config));
+    let agents_too = hep.is_some() || ipfix.is_some();
     if config.interface.is_empty() && !agents_too {
         bail!(
-            "no interface is named: give -i IFACE, `interface` in the configuration, or hep = yes"
+            "no interface is named: give -i IFACE, `interface` in the configuration, hep = yes \
+             or ipfix = yes"
         );
     }
     let mut opened = open_all(config)?;
@@ -101,6 +103,7 @@ pub fn capture(
     let (lanes, inboxes) = lanes(lane_count, options::agents_memory(config));
     let lanes = Arc::new(lanes);
     let hep = hep.map(|hep| Hep::open(hep, Arc::clone(&lanes))).transpose()?;
+    let ipfix = ipfix.map(|ipfix| Ipfix::open(ipfix, Arc::clone(&lanes))).transpose()?;
     let mut inboxes = inboxes.into_iter();
     let mut threads = Vec::new();
     for (index, (worker, sources)) in workers.into_iter().zip(queues).enumerate() {
@@ -125,7 +128,8 @@ pub fn capture(
         threads.push(start(station, guard, index, place)?);
     }
     let started = Instant::now();
-    let mut watch = Watch { started, opened: &opened, hep, published, counts, stats, heard, spool };
+    let mut watch =
+        Watch { started, opened: &opened, hep, ipfix, published, counts, stats, heard, spool };
     for (name, opened) in &opened {
         if let Some(size) = opened.xdp.as_ref().and_then(|xdp| xdp.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
@@ -138,6 +142,7 @@ pub fn capture(
         let _ = xdp.stop();
     }
     watch.hep.iter_mut().for_each(Hep::stop);
+    watch.ipfix.iter_mut().for_each(Ipfix::stop);
     drain.store(true, Ordering::Release);
     let mut died = false;
     for thread in threads {
@@ -311,6 +316,7 @@ struct Watch<'a> {
     started: Instant,
     opened: &'a [(String, Opened)],
     hep: Option<Hep>,
+    ipfix: Option<Ipfix>,
     published: Vec<Arc<Published>>,
     counts: WriterCounts,
     stats: Vec<Stats>,
@@ -348,7 +354,7 @@ impl Watch<'_> {
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                let left = look_at(&mut links) || self.hep.is_some();
+                let left = look_at(&mut links) || self.hep.is_some() || self.ipfix.is_some();
                 if !left {
                     bail!("no interface is left to capture on");
                 }
@@ -438,6 +444,7 @@ impl Watch<'_> {
             uptime_s: self.started.elapsed().as_secs(),
             interfaces: interfaces.map(|(at, one)| self.interface(at, one, &stats)).collect(),
             hep: self.hep.as_ref().map(Hep::report),
+            ipfix: self.ipfix.as_ref().map(Ipfix::report),
             user: total(&self.published, &self.counts),
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
             workers: self.published.iter().map(|p| p.read().received).collect(),

@@ -13,10 +13,10 @@ use ringtap_sip::Header;
 use ringtap_spool::Compression;
 
 use crate::config::{Config, MediaFilter, Mode, SaveRtp};
-use crate::hep;
 use crate::worker::record::dialog::Kept;
 use crate::worker::spooling::{self, Saving};
 use crate::worker::streams;
+use crate::{hep, ipfix};
 
 /// How much of a MESSAGE's text is kept, in bytes.
 const MESSAGE_TEXT_MAX: usize = 4096;
@@ -247,10 +247,23 @@ pub fn hep(config: &Config) -> anyhow::Result<Option<hep::Options>> {
     }))
 }
 
+/// The IPFIX listener; `None`: there is none.
+pub fn ipfix(config: &Config) -> Option<ipfix::Options> {
+    let told = &config.ipfix;
+    told.on.then(|| ipfix::Options {
+        address: told.bind_ip,
+        port: told.bind_port,
+        system_time: told.system_time,
+        skew_max: Duration::from_secs(told.skew_max_s.into()),
+        connections: told.connections,
+        realm: config.realm,
+    })
+}
+
 /// Bytes of what agents send that wait for workers at most.
 pub fn agents_memory(config: &Config) -> usize {
     let of = |on: bool, megabytes: usize| if on { megabytes << 20 } else { 0 };
-    of(config.hep.on, config.hep.memory_mb)
+    of(config.hep.on, config.hep.memory_mb) + of(config.ipfix.on, config.ipfix.memory_mb)
 }
 
 /// Workers, where no interface says how many.

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 mod agent;
+mod controller;
 mod correlation;
+mod ipfix;
 mod kamailio;
 mod sensor;
 mod tls;

@@ -89,6 +89,23 @@ impl Sensor {
         self.ask().unwrap()["hep"].clone()
     }
 
+    /// The IPFIX part of the ledger.
+    fn ipfix(&self) -> Value {
+        self.ask().unwrap()["ipfix"].clone()
+    }
+
+    /// Where it listens for IPFIX.
+    pub(crate) fn at_ipfix(&self) -> SocketAddr {
+        self.ipfix()["listening"]["tcp"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The IPFIX part once an event was counted so often.
+    pub(crate) fn with_event_ipfix(&mut self, event: &str, times: u64) -> Value {
+        self.wait_for(event, |sensor| {
+            Some(sensor.ipfix()).filter(|ipfix| ipfix["events"][event] == times)
+        })
+    }
+
     /// What workers have counted beside frames.
     pub(crate) fn events(&self) -> Value {
         self.ask().unwrap()["user"]["events"].clone()
@@ -109,13 +126,22 @@ impl Sensor {
 
     /// The HEP part once so many messages have come, all is counted, and the ledger balances.
     pub(crate) fn settled(&mut self, messages: u64) -> Value {
+        self.settled_of("hep", messages)
+    }
+
+    /// The same of IPFIX.
+    pub(crate) fn settled_ipfix(&mut self, messages: u64) -> Value {
+        self.settled_of("ipfix", messages)
+    }
+
+    fn settled_of(&mut self, listener: &str, messages: u64) -> Value {
         let mut last = Value::Null;
         let what = format!("{messages} messages");
         let until = Instant::now() + LIMIT;
         while Instant::now() < until {
             last = self.ask().unwrap();
-            if last["hep"]["messages"] == messages && last["balanced"] == true {
-                return last["hep"].clone();
+            if last[listener]["messages"] == messages && last["balanced"] == true {
+                return last[listener].clone();
             }
             thread::sleep(LOOK);
         }

@@ -1,0 +1,87 @@
+//! Figures of a call's media as records: one for each side, found by the side's Call-ID.
+//!
+//! They are records like the reports of endpoints (RFC 6035): what the controller measured of RTP
+//! stands under `local`, what RTCP told it under `remote`. The codec's number is not read, because
+//! its meaning is not known.
+
+use std::net::{IpAddr, SocketAddr};
+
+use compact_str::CompactString;
+use ringtap_call::CallKey;
+use ringtap_cdr::{VqMetrics, VqReport};
+use ringtap_wire::ipfix::{Direction, Qos};
+
+/// Bytes that are kept of a text.
+const TEXT_MAX: usize = 255;
+
+/// The records of a set. A side that has no Call-ID is told under that of the other.
+pub(super) fn reports(
+    qos: &Qos<'_>,
+    reporter: IpAddr,
+    ts_ns: u64,
+    realm: u32,
+) -> impl Iterator<Item = VqReport> {
+    let [caller, called] = qos.call_ids;
+    let or = |id, other| if <[u8]>::is_empty(id) { other } else { id };
+    let [here, there] = qos.realms;
+    let sides = [
+        ("qos_in", or(caller, called), [here, there], qos.incoming),
+        ("qos_out", or(called, caller), [there, here], qos.outgoing),
+    ];
+    sides.into_iter().filter(|(_, id, ..)| !id.is_empty()).map(
+        move |(kind, id, [local, remote], figures)| VqReport {
+            id: 0,
+            id_sensor: 0,
+            ts_us: ts_ns / 1000,
+            reporter: Some(SocketAddr::new(reporter.to_canonical(), 0)),
+            call_key: CallKey::of(realm.into(), id).0,
+            callid: text(id),
+            kind: CompactString::const_new(kind),
+            local_id: text(local),
+            remote_id: text(remote),
+            codec: CompactString::default(),
+            local: measured(&figures),
+            remote: told(&figures),
+        },
+    )
+}
+
+fn text(bytes: &[u8]) -> CompactString {
+    let mut kept = CompactString::from_utf8_lossy(bytes);
+    kept.truncate(kept.floor_char_boundary(TEXT_MAX));
+    kept
+}
+
+fn measured(figures: &Direction) -> VqMetrics {
+    VqMetrics {
+        loss_percent: loss(figures.rtp_packets, figures.rtp_lost),
+        jitter_ms: whole(figures.rtp_jitter_ms),
+        r_cq: hundredth(figures.r_factor),
+        mos_cq: hundredth(figures.mos),
+        ..VqMetrics::default()
+    }
+}
+
+fn told(figures: &Direction) -> VqMetrics {
+    VqMetrics {
+        loss_percent: loss(figures.rtcp_packets, figures.rtcp_lost),
+        jitter_ms: whole(figures.rtcp_jitter_ms),
+        round_trip_ms: whole(figures.rtcp_delay_ms),
+        ..VqMetrics::default()
+    }
+}
+
+/// Per cent of what should have come. Without packets nothing can be said.
+fn loss(packets: Option<u32>, lost: Option<u32>) -> Option<f32> {
+    let (packets, lost) = (f64::from(packets?), f64::from(lost?));
+    (packets > 0.0).then(|| (lost * 100.0 / (packets + lost)) as f32)
+}
+
+fn whole(figure: Option<u32>) -> Option<f32> {
+    figure.map(|figure| figure as f32)
+}
+
+/// Neither MOS nor R is ever 0: that is "not measured".
+fn hundredth(figure: Option<u32>) -> Option<f32> {
+    figure.filter(|figure| *figure > 0).map(|figure| (f64::from(figure) / 100.0) as f32)
+}
