@@ -23,7 +23,7 @@ const IPV4_LEN: usize = 20;
 /// Offset and "more fragments" of IPv4's flags.
 const FRAGMENT: u16 = 0x3fff;
 
-/// Set may be filled up with fewer bytes than that.
+/// Sets may be filled up with fewer bytes than that.
 const PADDING: usize = 4;
 
 /// A message, and between whom it went.
@@ -57,8 +57,13 @@ impl<'a> Sip<'a> {
     pub fn udp(body: &'a [u8]) -> Result<Self, Reject> {
         let mut fields = Cursor { rest: body };
         let start = Start::read(&mut fields)?;
-        let (call_id, packet) = last(&mut fields)?;
-        let Packet { src, dst, tos, message } = Packet::read(packet)?;
+        let first = fields.variable()?;
+        // No Call-ID is a packet: those have bytes that no text has.
+        let (call_id, packet) = match Packet::read(first) {
+            Err(_) if fields.rest.len() >= PADDING => (first, Packet::read(fields.variable()?)),
+            read => (Default::default(), read),
+        };
+        let Packet { src, dst, tos, message } = packet?;
         Ok(start.with(call_id, (src, dst, tos), message, fields.rest.len()))
     }
 

@@ -131,6 +131,7 @@ fn sip_over_udp_with_and_without_a_call_id() {
         [start(), short(b""), long(&v4(b"INVITE"))].concat(),
         [start(), short(b"1@a"), long(&v4(b"INVITE")), vec![0; 3]].concat(),
         [start(), long(b"1@a"), long(&v4(b"INVITE")), vec![0; 9]].concat(),
+        [start(), long(&v4(b"INVITE")), start(), long(&v4(b"BYE"))].concat(),
     ];
     for (at, body) in bodies.iter().enumerate() {
         let sip = Sip::udp(body).unwrap();
@@ -139,8 +140,8 @@ fn sip_over_udp_with_and_without_a_call_id() {
         assert_eq!(sip.dst, (ip("10.0.0.2"), 5080));
         assert_eq!((sip.tos, sip.vlan, sip.interface), (0xb8, 100, (1, 2)));
         assert_eq!(sip.unix_ns(), Some(1_700_000_000_250_000_000));
-        assert_eq!(sip.call_id, if at < 3 { &b""[..] } else { b"1@a" });
-        assert_eq!(sip.beyond, [0, 0, 0, 3, 9][at]);
+        assert_eq!(sip.call_id, if at % 5 < 3 { &b""[..] } else { b"1@a" });
+        assert_eq!(sip.beyond, [0, 0, 0, 3, 9, 46][at]);
     }
 }
 
