@@ -14,6 +14,12 @@ use ringtap_wire::ipfix::{Direction, Qos};
 /// Bytes that are kept of a text.
 const TEXT_MAX: usize = 255;
 
+/// Hundredths: MOS goes to 5 (ITU-T P.800.1),
+const MOS_MAX: u32 = 500;
+
+/// and R of fullband speech to 148 (ITU-T G.107.2).
+const R_MAX: u32 = 14_800;
+
 /// The records of a set. A side that has no Call-ID is told under that of the other.
 pub(super) fn reports(
     qos: &Qos<'_>,
@@ -56,8 +62,8 @@ fn measured(figures: &Direction) -> VqMetrics {
     VqMetrics {
         loss_percent: loss(figures.rtp_packets, figures.rtp_lost),
         jitter_ms: whole(figures.rtp_jitter_ms),
-        r_cq: hundredth(figures.r_factor),
-        mos_cq: hundredth(figures.mos),
+        r_cq: hundredth(figures.r_factor, R_MAX),
+        mos_cq: hundredth(figures.mos, MOS_MAX),
         ..VqMetrics::default()
     }
 }
@@ -81,7 +87,22 @@ fn whole(figure: Option<u32>) -> Option<f32> {
     figure.map(|figure| figure as f32)
 }
 
-/// Neither MOS nor R is ever 0: that is "not measured".
-fn hundredth(figure: Option<u32>) -> Option<f32> {
-    figure.filter(|figure| *figure > 0).map(|figure| (f64::from(figure) / 100.0) as f32)
+/// Neither MOS nor R is ever 0: that is "not measured". What is beyond its scale is no figure.
+fn hundredth(figure: Option<u32>, max: u32) -> Option<f32> {
+    let sound = figure.filter(|figure| (1..=max).contains(figure));
+    sound.map(|figure| (f64::from(figure) / 100.0) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_its_scale_is_no_figure() {
+        assert_eq!(hundredth(Some(441), MOS_MAX), Some(4.41));
+        assert_eq!(hundredth(Some(9320), R_MAX), Some(93.2));
+        for nothing in [None, Some(0), Some(MOS_MAX + 1), Some(u32::MAX)] {
+            assert_eq!(hundredth(nothing, MOS_MAX), None);
+        }
+    }
 }
