@@ -263,9 +263,8 @@ impl Streams {
         let Some(entry) = self.table.get_mut(id) else { return };
         let Some(hole) = entry.stream.take_hole() else { return };
         let origin = entry.data.origin;
-        self.instants.note(origin, hole.clock_ns);
         let suspicion = entry.data.suspicion.get_or_insert_default();
-        suspicion.push(hole, &entry.stream, origin, &self.instants);
+        suspicion.push(hole, &entry.stream, origin, &mut self.instants);
     }
 
     /// DTLS on a flow: the media that follows on it is encrypted. How many older flows were

@@ -284,9 +284,10 @@ impl Stream {
     #[must_use]
     pub fn still_missing(&self, hole: &Hole) -> u32 {
         if hole.numbering == self.numbering {
-            self.sequence.unseen(hole.first, hole.count)
+            // What is out of the window's reach counts as unseen there.
+            self.sequence.unseen(hole.first, hole.count).min(hole.missing)
         } else {
-            hole.count
+            hole.missing
         }
     }
 

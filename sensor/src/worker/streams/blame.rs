@@ -9,6 +9,7 @@
 //! their counts ten times a second, at positions of the exchange: so every worker judges by the
 //! same figures, and the number of workers does not show.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use ringtap_media::{Hole, Stream};
@@ -99,6 +100,9 @@ impl Blame {
 /// One stream's holes that wait, and what was found of earlier ones.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct Suspicion {
+    /// The newest, which grows while its step lasts.
+    newest: Option<Hole>,
+    /// Those before it.
     holes: VecDeque<Hole>,
     blame: Blame,
 }
@@ -110,17 +114,24 @@ impl Suspicion {
         hole: Hole,
         stream: &Stream,
         origin: u16,
-        instants: &Instants,
+        instants: &mut Instants,
     ) {
+        let step = hole.clock_ns / STEP_NS;
+        let newest = self.newest.as_mut().filter(|newest| newest.clock_ns / STEP_NS == step);
+        if newest.is_some_and(|newest| newest.extend(&hole)) {
+            return;
+        }
+        instants.note(origin, hole.clock_ns);
+        let Some(before) = self.newest.replace(hole) else { return };
         if self.holes.len() >= HOLES_MAX {
             self.judge_oldest(stream, origin, instants);
         }
-        self.holes.push_back(hole);
+        self.holes.push_back(before);
     }
 
     /// Holes wait that are old enough.
     pub(in crate::worker) fn is_due(&self, now_ns: u64) -> bool {
-        self.holes.front().is_some_and(|hole| hole.clock_ns + SETTLED_NS <= now_ns)
+        self.oldest().is_some_and(|hole| hole.clock_ns + SETTLED_NS <= now_ns)
     }
 
     /// Judges the holes up to a moment.
@@ -131,13 +142,17 @@ impl Suspicion {
         origin: u16,
         instants: &Instants,
     ) {
-        while self.holes.front().is_some_and(|hole| hole.clock_ns <= until_ns) {
+        while self.oldest().is_some_and(|hole| hole.clock_ns <= until_ns) {
             self.judge_oldest(stream, origin, instants);
         }
     }
 
+    fn oldest(&self) -> Option<&Hole> {
+        self.holes.front().or(self.newest.as_ref())
+    }
+
     fn judge_oldest(&mut self, stream: &Stream, origin: u16, instants: &Instants) {
-        let Some(hole) = self.holes.pop_front() else { return };
+        let Some(hole) = self.holes.pop_front().or_else(|| self.newest.take()) else { return };
         if let Some(evidence) = instants.judge(origin, &hole, stream) {
             self.blame.note(evidence);
         }
@@ -151,7 +166,8 @@ impl Suspicion {
         instants: &Instants,
     ) -> Blame {
         let mut blame = self.blame.clone();
-        let found = self.holes.iter().filter_map(|hole| instants.judge(origin, hole, stream));
+        let holes = self.holes.iter().chain(&self.newest);
+        let found = holes.filter_map(|hole| instants.judge(origin, hole, stream));
         found.for_each(|evidence| blame.note(evidence));
         blame
     }
@@ -182,11 +198,25 @@ pub struct Told {
     pub running: Option<Vec<(u16, u32)>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Step {
     number: u64,
     gaps: u32,
+    /// What was found last of a step at this place: where all streams lose at once, very many
+    /// gaps ask the same.
+    found: Cell<Found>,
 }
+
+/// What was found of a step when so much had been heard.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    number: u64,
+    heard: u64,
+    outage: Outage,
+}
+
+/// Gaps of a moment and running streams, if these are so many that the mirror must have stopped.
+type Outage = Option<(u32, u32)>;
 
 #[derive(Debug)]
 struct Origin {
@@ -194,6 +224,8 @@ struct Origin {
     steps: Box<[Step]>,
     /// Running streams, by worker.
     running: Vec<u32>,
+    /// How often something was heard of it.
+    heard: u64,
 }
 
 /// Frames that this worker's sockets dropped in an interval.
@@ -279,10 +311,11 @@ impl Instants {
     pub fn hear(&mut self, worker: u16, told: &Told) {
         for count in &told.counts {
             let Some(origin) = self.origin_mut(count.origin) else { continue };
+            origin.heard += 1;
             let at = (count.step % STEPS as u64) as usize;
             let Some(step) = origin.steps.get_mut(at) else { continue };
             if step.number < count.step {
-                *step = Step { number: count.step, gaps: 0 };
+                (step.number, step.gaps) = (count.step, 0);
             }
             if step.number == count.step {
                 step.gaps = step.gaps.saturating_add(count.gaps);
@@ -291,6 +324,7 @@ impl Instants {
         let Some(running) = &told.running else { return };
         let worker = usize::from(worker);
         for origin in &mut self.origins {
+            origin.heard += 1;
             if let Some(streams) = origin.running.get_mut(worker) {
                 *streams = 0;
             }
@@ -310,7 +344,7 @@ impl Instants {
         let known = self.origins.iter().position(|origin| origin.id == id);
         if known.is_none() && self.origins.len() < ORIGINS_MAX {
             let steps = vec![Step::default(); STEPS].into_boxed_slice();
-            self.origins.push(Origin { id, steps, running: Vec::new() });
+            self.origins.push(Origin { id, steps, running: Vec::new(), heard: 0 });
             return self.origins.last_mut();
         }
         self.origins.get_mut(known?)
@@ -324,9 +358,11 @@ impl Instants {
 
     fn evidence(&self, origin: u16, hole: &Hole, lost: u32) -> Option<Evidence> {
         let begun_ns = hole.clock_ns.saturating_sub(hole.span_ns);
-        let overlaps =
-            |drops: &&Drops| drops.from_ns <= hole.clock_ns && begun_ns <= drops.until_ns;
-        let dropped: u64 = self.drops.iter().filter(overlaps).map(|drops| drops.frames).sum();
+        // They lie in the order of time.
+        let first = self.drops.partition_point(|drops| drops.until_ns < begun_ns);
+        let meanwhile =
+            self.drops.range(first..).take_while(|drops| drops.from_ns <= hole.clock_ns);
+        let dropped: u64 = meanwhile.map(|drops| drops.frames).sum();
         let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
         let of = |cause, lost, seen, of| Evidence { ts_ns: hole.ts_ns, lost, cause, seen, of };
         if dropped > 0 {
@@ -348,7 +384,18 @@ impl Origin {
     }
 
     /// The gaps of the moment around a step, and the running streams, if that many are no chance.
-    fn outage(&self, step: u64) -> Option<(u32, u32)> {
+    fn outage(&self, number: u64) -> Outage {
+        let place = self.steps.get((number % STEPS as u64) as usize)?;
+        let found = place.found.get();
+        if (found.number, found.heard) == (number, self.heard) {
+            return found.outage;
+        }
+        let outage = self.judge(number);
+        place.found.set(Found { number, heard: self.heard, outage });
+        outage
+    }
+
+    fn judge(&self, step: u64) -> Outage {
         let moment = |first: u64| (first..first + MOMENT).map(|at| self.gaps(at)).sum::<u32>();
         let firsts = step.saturating_sub(MOMENT - 1)..=step;
         let gaps = firsts.map(moment).max()?;

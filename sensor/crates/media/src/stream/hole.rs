@@ -17,6 +17,25 @@ pub struct Hole {
     pub first: u32,
     /// How many numbers.
     pub count: u32,
+    /// How many of them had not come when it was found: all, but for holes put together.
+    pub missing: u32,
     /// Which numbering of the stream: a restart begins another.
     pub(crate) numbering: u16,
+}
+
+impl Hole {
+    /// Puts the next hole of the same stream to this one. False: they are not of one numbering.
+    #[must_use]
+    pub fn extend(&mut self, next: &Self) -> bool {
+        let behind = next.first.saturating_sub(self.first);
+        if next.numbering != self.numbering || behind < self.count {
+            return false;
+        }
+        let begun_ns = self.clock_ns.saturating_sub(self.span_ns);
+        self.span_ns = next.clock_ns.saturating_sub(begun_ns);
+        (self.clock_ns, self.ts_ns) = (next.clock_ns, next.ts_ns);
+        self.count = behind.saturating_add(next.count);
+        self.missing = self.missing.saturating_add(next.missing);
+        true
+    }
 }

@@ -70,6 +70,10 @@ impl Stream {
     }
 
     fn role(&self, packet: &Packet) -> Role {
+        // As on the short way: what a payload type means lies far off in memory.
+        if self.usual_type == Some(packet.payload_type) {
+            return Role::Media;
+        }
         let own = packet.payload_type == self.payload_type;
         match self.payloads.get(packet.payload_type).codec.kind() {
             Kind::Event => Role::Event,
@@ -124,6 +128,7 @@ impl Stream {
                 span_ns: elapsed_ns,
                 first: self.sequence.highest().wrapping_add(1),
                 count: steps - 1,
+                missing: steps - 1,
                 numbering: self.numbering,
             });
         }
