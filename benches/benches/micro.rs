@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::sync::atomic::AtomicU64;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
@@ -100,7 +101,8 @@ fn duplicate_table(bencher: Bencher<'_, '_>) {
             fingerprint(&frame, &walk_ethernet(&frame).ok()?, &seed)
         })
         .collect();
-    let mut table = Duplicates::new(vec![0_u64; 1 << 18], STEP_NS).expect("a power of two");
+    let slots: Vec<AtomicU64> = (0..1 << 18).map(|_| AtomicU64::new(0)).collect();
+    let table = Duplicates::new(slots, STEP_NS, false).expect("a power of two");
     let mut now_ns = 0;
     for_each(bencher, |stream| {
         now_ns += 2 * STEP_NS / u64::from(STREAMS);

@@ -282,41 +282,12 @@ pub fn slot_index(key: u64, mask: u32) -> u32 {
     key as u32 & mask
 }
 
-/// A duplicate table for user space, over slots that the caller owns.
-#[derive(Clone, Debug)]
-pub struct Table<S> {
-    slots: S,
-    mask: u32,
-    window: Window,
-}
+// Its exchange is no part of the library for the kernel program's target.
+#[cfg(not(target_arch = "bpf"))]
+mod table;
 
-impl<S: AsRef<[u64]> + AsMut<[u64]>> Table<S> {
-    /// A table over `slots`, all 0 at first. `None` unless their number is a power of two of at
-    /// least [`SLOTS_MIN`] that fits 32 bits.
-    pub fn new(slots: S, window_ns: u64) -> Option<Self> {
-        let len = slots.as_ref().len();
-        if len < SLOTS_MIN || !len.is_power_of_two() {
-            return None;
-        }
-        let mask = u32::try_from(len - 1).ok()?;
-        Some(Self { slots, mask, window: Window::new(window_ns) })
-    }
-
-    /// Whether a copy of this packet was seen within the window; remembers the packet if not.
-    ///
-    /// The window counts from the first copy, which is the one that survives.
-    #[inline]
-    pub fn is_duplicate(&mut self, fp: &Fingerprint, now_ns: u64) -> bool {
-        let new = Slot::new(fp, now_ns);
-        let index = slot_index(fp.key, self.mask) as usize;
-        let Some(slot) = self.slots.as_mut().get_mut(index) else { return false };
-        if self.window.is_duplicate(Slot(*slot), new) {
-            return true;
-        }
-        *slot = new.0;
-        false
-    }
-}
+#[cfg(not(target_arch = "bpf"))]
+pub use table::Table;
 
 #[cfg(test)]
 mod tests;

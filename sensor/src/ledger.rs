@@ -38,6 +38,8 @@ pub enum Disposition {
     FragmentLost,
     /// The mirror's second copy of a frame.
     Duplicate,
+    /// Belonged to another worker, which had no room for it.
+    SpreadLost,
     /// Neither SIP nor media by port and first bytes.
     NotVoip,
     /// Not IP.
@@ -64,6 +66,7 @@ pub const ALL: [Disposition; DISPOSITIONS] = [
     Disposition::Fragment,
     Disposition::FragmentLost,
     Disposition::Duplicate,
+    Disposition::SpreadLost,
     Disposition::NotVoip,
     Disposition::NotIp,
     Disposition::Malformed,
@@ -86,6 +89,7 @@ impl Disposition {
             Self::Fragment => "fragment",
             Self::FragmentLost => "fragment_lost",
             Self::Duplicate => "duplicate",
+            Self::SpreadLost => "spread_lost",
             Self::NotVoip => "not_voip",
             Self::NotIp => "not_ip",
             Self::Malformed => "malformed",

@@ -26,11 +26,13 @@ use ringtap_spool::{Gatherer, SpoolHandle};
 use crate::config::Config;
 use crate::ledger::{Event, Published, Tally};
 use crate::live::Desk;
-use crate::worker::decode::{Copies, Decoder, Opening};
+use crate::worker::decode::copies::{Copies, Memory};
+use crate::worker::decode::{Decoder, Opening};
 use crate::worker::exchange::{Exchange, Progress, RING_MAX};
 use crate::worker::record::Recorder;
 use crate::worker::shard::Shard;
 use crate::worker::spooling::Spooling;
+use crate::worker::spread::{Which, mesh};
 use crate::worker::streams::Streams;
 use crate::worker::{Pace, Parts, Worker};
 use crate::writer::{Made, Meeting, Repeats, Show, Writer, Written};
@@ -91,16 +93,19 @@ pub struct Stations {
 pub enum Kind {
     /// From files: nothing may be lost, order is that of the packets.
     Files,
-    /// Live; `dedup`: the kernel has not dropped duplicates already.
+    /// Live.
     Live {
         /// Duplicates are recognised in user space.
         dedup: bool,
+        /// Which frames go to the worker of their flow.
+        spread: Option<Which>,
     },
 }
 
 impl Stations {
-    /// Builds `count` workers with all they need.
-    pub fn build(config: &Config, count: usize, kind: Kind) -> anyhow::Result<Self> {
+    /// Builds a worker with all it needs for each number of sources.
+    pub fn build(config: &Config, sources: &[usize], kind: Kind) -> anyhow::Result<Self> {
+        let count = sources.len();
         let files = kind == Kind::Files;
         let opening = opening(config);
         let progress = Arc::new(Progress::new(count));
@@ -109,9 +114,19 @@ impl Stations {
         let seed = if files { 0 } else { random()? };
         let window_ns = options::dedup_window_ns(config).unwrap_or(0);
         let copies = match kind {
-            Kind::Live { dedup: false } => Copies::ToldBefore,
+            Kind::Live { dedup: false, .. } => Copies::ToldBefore,
             _ => Copies::Told,
         };
+        let all = Memory::new(copies, window_ns, random()?, if files { 1 } else { count });
+        let memory = || match files {
+            true => Ok::<_, anyhow::Error>(Memory::new(copies, window_ns, random()?, 1)),
+            false => Ok(all.clone()),
+        };
+        let mut spreads = match kind {
+            Kind::Live { spread: Some(which), .. } => mesh(sources, which),
+            _ => Vec::new(),
+        }
+        .into_iter();
         let mut workers = Vec::with_capacity(count);
         let mut published = Vec::with_capacity(count);
         for (exchange, gatherer) in
@@ -132,7 +147,8 @@ impl Stations {
             let spooling = gatherer.map(|g| Spooling::new(g, options::saving(config), seed));
             published.push(Arc::clone(&shared));
             workers.push(Worker::new(Parts {
-                decoder: Decoder::new(opening.clone(), copies, window_ns, random()?),
+                decoder: Decoder::new(opening.clone(), memory()?),
+                spread: spreads.next(),
                 streams: Streams::new(options::streams(config, count, seed)),
                 shard: Shard::new(calls, recorder, seed),
                 spool: spooling,

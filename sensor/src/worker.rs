@@ -13,10 +13,10 @@ pub mod exchange;
 pub mod record;
 pub mod shard;
 pub mod spooling;
+pub mod spread;
 pub mod streams;
 pub mod upstream;
 
-mod claims;
 mod pace;
 pub mod signalling;
 #[cfg(test)]
@@ -45,6 +45,7 @@ use exchange::{Exchange, Note, Progress, RtcpNote};
 use shard::Shard;
 use signalling::{Heard, Signalling};
 use spooling::{Kept, Spooling, session_key};
+use spread::Spread;
 use streams::correlation::{Correlated, Flows, media_of};
 use streams::{Arrival, Streams};
 use upstream::{Teller, Upstream};
@@ -70,6 +71,8 @@ pub struct Parts<P> {
     pub spool: Option<Spooling>,
     /// Rings to the other workers.
     pub exchange: Exchange,
+    /// Rings for frames that go to the worker of their flow; none where each keeps what it reads.
+    pub spread: Option<Spread>,
     /// How far every worker has come.
     pub progress: Arc<Progress>,
     /// Where others read this worker's counters.
@@ -208,11 +211,19 @@ impl<P: Ports> Worker<P> {
         frames: &mut impl Iterator<Item = Frame<'a>>,
         group: &mut SmallVec<[Seen<'a>; GROUP]>,
     ) -> bool {
-        let before = self.tally.received;
+        let mut any = false;
         for frame in frames.take(GROUP) {
+            any = true;
+            let decoded = self.parts.decoder.walk(frame);
+            if let (Ok(decoded), Some(spread)) = (&decoded, &self.parts.spread)
+                && let Some(to) = spread.place(decoded)
+            {
+                self.give(to, &frame);
+                continue;
+            }
             self.tally.received += 1;
             self.tally.bytes += u64::from(frame.wire_len);
-            match self.look(frame) {
+            match decoded.map_err(stopped).and_then(|decoded| self.see(decoded)) {
                 Ok(seen) => {
                     if let Some(tunnel) = &seen.decoded.tunnel {
                         self.tally.note_tunnel(tunnel.kind);
@@ -223,7 +234,7 @@ impl<P: Ports> Worker<P> {
             }
         }
         self.fetch(group);
-        self.tally.received > before
+        any
     }
 
     /// Tells copies, and fetches what scoring and spooling will touch: the same step for the
@@ -323,6 +334,9 @@ impl<P: Ports> Worker<P> {
         let tunnel = decoded.tunnel.or(seen.decoded.tunnel);
         if !seen.decoded.is_piece() {
             seen.decoded.tunnel = tunnel;
+            if self.give_whole(&seen.decoded) {
+                return Disposition::Fragment;
+            }
             self.fetch(std::slice::from_mut(&mut seen));
             self.take(&seen);
             return Disposition::Fragment;
@@ -394,11 +408,6 @@ impl<P: Ports> Worker<P> {
     /// Which hosts were heard lately to send SIP, and which to be sent some.
     pub fn heard(&mut self, now_ns: u64) -> Vec<Heard> {
         self.signalling.heard(now_ns)
-    }
-
-    /// This worker's sockets dropped frames between two moments of its clock.
-    pub fn dropped(&mut self, from_ns: u64, until_ns: u64, frames: u64) {
-        self.parts.streams.instants.dropped(from_ns, until_ns, frames);
     }
 
     /// From now on this worker tells which endpoints calls announce and let go of.

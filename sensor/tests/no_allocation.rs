@@ -98,7 +98,7 @@ fn tick(number: u64) -> Tick {
 fn stations(folder: &Path) -> Stations {
     let mut config = Config::default();
     options::save_all(&mut config, folder);
-    Stations::build(&config, 1, Kind::Files).unwrap()
+    Stations::build(&config, &[1], Kind::Files).unwrap()
 }
 
 #[test]

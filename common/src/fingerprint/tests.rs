@@ -1,5 +1,6 @@
 //! What copies may differ in, what packets must differ in, and the window between them.
 
+use core::sync::atomic::AtomicU64;
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::vec::Vec;
@@ -154,8 +155,12 @@ fn a_chosen_difference_is_not_cancelled_by_a_later_word() {
     }
 }
 
-fn table() -> Table<Vec<u64>> {
-    Table::new(std::vec![0; 1024], 20 * MS).unwrap()
+fn slots(count: usize) -> Vec<AtomicU64> {
+    (0..count).map(|_| AtomicU64::new(0)).collect()
+}
+
+fn table() -> Table<Vec<AtomicU64>> {
+    Table::new(slots(1024), 20 * MS, false).unwrap()
 }
 
 fn with_id(ip_id: u32) -> Fingerprint {
@@ -167,7 +172,7 @@ fn ip_ids_decide_between_copy_and_retransmission() {
     for (first, second, copy) in
         [(0, 0, true), (0, 7, true), (7, 0, true), (7, 7, true), (7, 8, false)]
     {
-        let mut table = table();
+        let table = table();
         assert!(!table.is_duplicate(&with_id(first), 5 * MS));
         assert_eq!(table.is_duplicate(&with_id(second), 6 * MS), copy, "{first} {second}");
     }
@@ -175,7 +180,7 @@ fn ip_ids_decide_between_copy_and_retransmission() {
 
 #[test]
 fn the_window_counts_from_the_first_copy() {
-    let mut table = table();
+    let table = table();
     let start = 3_000 * MS;
     assert!(!table.is_duplicate(&with_id(0), start));
     assert!(table.is_duplicate(&with_id(0), start + 15 * MS));
@@ -184,6 +189,22 @@ fn the_window_counts_from_the_first_copy() {
     // SIP's first retransmission, and its further ones.
     for ms in [521, 1_521, 3_521] {
         assert!(!table.is_duplicate(&with_id(0), start + ms * MS), "{ms}");
+    }
+}
+
+#[test]
+fn another_packet_on_the_same_place_pushes_none_out_within_the_window() {
+    for shared in [false, true] {
+        let table = Table::new(slots(1024), 20 * MS, shared).unwrap();
+        let print = |tag: u64| Fingerprint { key: tag << 32 | 77, ip_id: 0 };
+        let at = |ms: u64| 100_000 * MS + ms * MS;
+        assert!(!table.is_duplicate(&print(1), at(0)));
+        assert!(!table.is_duplicate(&print(2), at(5)));
+        assert!(table.is_duplicate(&print(1), at(6)) && table.is_duplicate(&print(2), at(6)));
+        // A third one takes the older one's place, also by a clock that is a little behind.
+        assert!(!table.is_duplicate(&print(3), at(4)));
+        assert!(table.is_duplicate(&print(2), at(7)) && table.is_duplicate(&print(3), at(7)));
+        assert!(!table.is_duplicate(&print(1), at(8)));
     }
 }
 
@@ -218,9 +239,9 @@ fn a_zero_or_huge_window_is_sound() {
 
 #[test]
 fn tables_have_sizes_that_can_be_masked() {
-    assert!(Table::new(std::vec![0; 1000], MS).is_none());
-    assert!(Table::new(std::vec![0; 8], MS).is_none());
-    assert!(Table::new([0; 16], MS).is_some());
+    assert!(Table::new(slots(1000), MS, false).is_none());
+    assert!(Table::new(slots(8), MS, false).is_none());
+    assert!(Table::new(slots(16), MS, true).is_some());
 }
 
 #[test]

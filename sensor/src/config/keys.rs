@@ -8,7 +8,7 @@ use ringtap_common::tunnel::Kind;
 use super::hep::{address, file, secret};
 use super::side_tables::{save_sdp, sip_history};
 use super::value::{self, list, number, path, ports, yes_no};
-use super::{Config, ConfigError, MediaFilter, Mode, SaveRtp, names};
+use super::{Config, ConfigError, MediaFilter, Mode, SaveRtp, Spread, names};
 
 /// A key.
 pub(super) struct Key {
@@ -121,6 +121,15 @@ fn deduplicate(text: &str) -> Option<bool> {
         "md5" | "crc32" | "crc64" | "murmur" => Some(true),
         other => yes_no(other),
     }
+}
+
+/// Where it is on, several sources are put in order and copies are told; off changes nothing.
+fn use_blocks(config: &mut Config, text: &str) -> Option<()> {
+    if yes_no(text)? {
+        config.deduplicate = true;
+        config.spread = Spread::All;
+    }
+    Some(())
 }
 
 /// What would be watched but not stored is not recorded.
@@ -315,6 +324,7 @@ pub(super) static KEYS: &[Key] = keys! {
         _ => None,
     });
     "deduplicate" YES_NO => set!(deduplicate, deduplicate);
+    "auto_enable_use_blocks" YES_NO => use_blocks;
     "deduplicate_window_ms" "milliseconds (1 to 400)"
         => set!(deduplicate_window_ms, |text| number(text, 1, 400));
     "id_sensor" "a number (1 to 65535; 0 or -1: none)" => sensor;
@@ -389,6 +399,13 @@ pub(super) static KEYS: &[Key] = keys! {
     "streams_max" "streams (64 to 20000000)"
         => set!(streams_max, |text| number(text, 64, 20_000_000));
     "workers" "a number (1 to 64; 0: one a processor)" => set!(workers, workers);
+    "spread" "auto, tunnels, all or no" => set!(spread, |text: &str| match text {
+        "auto" => Some(Spread::Auto),
+        "tunnels" => Some(Spread::Tunnels),
+        "all" => Some(Spread::All),
+        "no" => Some(Spread::No),
+        _ => None,
+    });
     "cpus" "auto, or processors (0-3,6)" => cpus;
     "worker_priority" "a real-time priority (1 to 99; 0: none)"
         => set!(worker_priority, |text| number(text, 0, 99));

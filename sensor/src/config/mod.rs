@@ -61,8 +61,10 @@ pub struct Config {
     pub xdp_buffers: u32,
     /// Ring of each packet socket, MiB.
     pub ringbuffer_mb: u32,
-    /// Packet sockets of an interface, and with them workers; `None`: one a processor.
+    /// Packet sockets of an interface, and workers at least; `None`: one a processor, or a queue.
     pub workers: Option<u16>,
+    /// Which frames go to the worker of their flow.
+    pub spread: Spread,
     /// Where workers are pinned, in turn; empty: on the processors that the process may use.
     pub cpus: Vec<usize>,
     /// Real-time priority of workers, 0 for none.
@@ -227,6 +229,19 @@ pub enum MediaFilter {
     Learned,
 }
 
+/// Which frames go from the worker that reads them to the one of their flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// All where there are several interfaces, or more workers than queues; else as `Tunnels`.
+    Auto,
+    /// Those in tunnels.
+    Tunnels,
+    /// All.
+    All,
+    /// None.
+    No,
+}
+
 /// What becomes of frames that are not VoIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -256,6 +271,7 @@ impl Default for Config {
             xdp_buffers: 8192,
             ringbuffer_mb: 50,
             workers: None,
+            spread: Spread::Auto,
             cpus: Vec::new(),
             worker_priority: 0,
             sipport: vec![(5060, 5060)],

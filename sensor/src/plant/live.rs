@@ -80,13 +80,21 @@ pub fn capture(
         );
     }
     let mut opened = open_all(config)?;
+    let read_by: Vec<usize> = opened.iter().map(|(_, opened)| opened.sources.len()).collect();
     let mut queues = by_queue(&mut opened);
     if queues.is_empty() {
         queues.resize_with(options::workers(config), Vec::new);
     }
+    let wanted = config.workers.map_or(0, usize::from);
+    if queues.len() < wanted {
+        queues.resize_with(wanted, Vec::new);
+    }
     let in_kernel = opened.iter().all(|(_, o)| o.xdp.is_some());
-    let kind = Kind::Live { dedup: !in_kernel || opened.len() > 1 || agents_too };
-    let stations = Stations::build(config, queues.len(), kind)?;
+    let dedup = !in_kernel || opened.len() > 1 || agents_too;
+    let spread = options::spread(config, &read_by, queues.len());
+    let kind = Kind::Live { dedup, spread };
+    let sources: Vec<usize> = queues.iter().map(Vec::len).collect();
+    let stations = Stations::build(config, &sources, kind)?;
     let Stations { mut workers, progress, published, spool, records, mut desk } = stations;
     let (writer, counts) = start_writer(config, records, None, store, None)?;
     let (sender, upstream) = bounded(UPSTREAM_MAX);
@@ -266,14 +274,17 @@ impl Station {
     /// Frames from every source, then the worker's other duties. Gives the number of frames.
     fn round(&mut self) -> usize {
         let now_ns = self.clock.begin();
-        let wait = if self.sources.len() > 1 { IDLE_SHARED } else { IDLE };
+        let shared = self.sources.len() > 1 || self.worker.is_given_to(now_ns);
+        let wait = if shared { IDLE_SHARED } else { IDLE };
         let (mut frames, mut passed_ns) = (0, now_ns);
         let worker = &mut self.worker;
-        for source in &mut self.sources {
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            let mut read_ns = now_ns;
+            worker.read_from(index);
             let received = source.receive(wait, &mut |batch| {
                 frames += batch.len();
                 if let Some(last) = batch.len().checked_sub(1).and_then(|at| batch.get(at)) {
-                    passed_ns = passed_ns.min(last.clock);
+                    read_ns = read_ns.min(last.clock);
                 }
                 worker.frames(batch.iter());
             });
@@ -282,20 +293,25 @@ impl Station {
                 tracing::debug!(%error, "a source cannot be read");
                 std::thread::sleep(IDLE);
             }
+            worker.has_read(index, read_ns);
+            passed_ns = passed_ns.min(read_ns);
         }
         if let Some(inbox) = &mut self.inbox {
             let wait = if self.sources.is_empty() { IDLE } else { Duration::ZERO };
             let agents = self.agents;
             frames += inbox.take(wait, &mut |parcel| worker.parcel(parcel, agents));
             inbox.pass(passed_ns);
+        } else if self.sources.is_empty() {
+            // What it has comes from other workers.
+            std::thread::sleep(wait);
         }
-        worker.round(now_ns, passed_ns);
-        frames
+        let given = worker.round(now_ns, passed_ns);
+        frames + usize::try_from(given).unwrap_or(usize::MAX)
     }
 
     /// Asks the sockets what they lost: for the ledger, and for the streams that miss packets.
     fn share_stats(&mut self) {
-        let mut lost = 0;
+        let mut lost = self.worker.spread_lost();
         let mut shared = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
         for (slot, source) in shared.iter_mut().zip(&mut self.sources) {
             *slot = source.stats();

@@ -12,9 +12,10 @@ use ringtap_common::maps::{self, PortSet, PortSets};
 use ringtap_sip::Header;
 use ringtap_spool::Compression;
 
-use crate::config::{Config, MediaFilter, Mode, SaveRtp};
+use crate::config::{Config, MediaFilter, Mode, SaveRtp, Spread};
 use crate::worker::record::dialog::Kept;
 use crate::worker::spooling::{self, Saving};
+use crate::worker::spread::Which;
 use crate::worker::streams;
 use crate::{hep, ipfix};
 
@@ -44,6 +45,17 @@ fn dedup_slots(config: &Config) -> u32 {
     let times = dedup_window_ns(config).unwrap_or(0).div_ceil(maps::DEDUP_WINDOW_NS).max(1);
     let slots = u64::from(maps::DEDUP_SLOTS).saturating_mul(times.next_power_of_two());
     u32::try_from(slots).unwrap_or(u32::MAX).min(maps::DEDUP_SLOTS_MAX)
+}
+
+/// Which frames go to the worker of their flow, with interfaces of so many queues each.
+pub fn spread(config: &Config, queues: &[usize], workers: usize) -> Option<Which> {
+    let all = queues.len() > 1 || queues.iter().any(|queues| *queues < workers);
+    match config.spread {
+        Spread::Auto if all => Some(Which::All),
+        Spread::All => Some(Which::All),
+        Spread::Auto | Spread::Tunnels if workers > 1 => Some(Which::Tunnels),
+        Spread::Auto | Spread::Tunnels | Spread::No => None,
+    }
 }
 
 /// The call table.

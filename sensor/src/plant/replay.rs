@@ -40,7 +40,7 @@ pub fn replay(
     store: Option<Box<dyn Store>>,
     show: Option<Box<dyn Show>>,
 ) -> anyhow::Result<Replayed> {
-    let stations = Stations::build(config, workers, Kind::Files)?;
+    let stations = Stations::build(config, &vec![1; workers], Kind::Files)?;
     let Stations { workers, progress, published, spool, records, .. } = stations;
     let (writer, counts) = start_writer(config, records, Some(Arc::clone(&progress)), store, show)?;
     let (free, empty) = bounded(LOADS_MAX);

@@ -3,9 +3,13 @@
 //! The walk, the classes and the duplicate rule are those of the kernel program; they run again
 //! here because files, the packet socket and reassembled datagrams never met it.
 
+pub mod copies;
+
+use std::sync::Arc;
+
 use ringtap_capture::{Frame, Link};
 use ringtap_common::classify::{Class, Ports, classify};
-use ringtap_common::fingerprint::{Fingerprint, Seed, Table, fingerprint};
+use ringtap_common::fingerprint::Fingerprint;
 use ringtap_common::peel::{Peeled, Tunnel, peel};
 use ringtap_common::tunnel::{self, Entry, Inner};
 use ringtap_common::walk::{
@@ -15,11 +19,10 @@ use ringtap_common::walk::{
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::link::{self, LinkKind};
 
+use copies::Memory;
+
 /// Fixed: replays shard alike on every machine.
 const SHARD_SEED: u64 = 0x7269_6e67_7461_7021;
-
-/// Slots of a worker's duplicate table: 20 ms at 2 M packets a second, four times over.
-const DEDUP_SLOTS: usize = 1 << 18;
 
 /// A frame that has been walked.
 #[derive(Clone, Copy, Debug)]
@@ -147,48 +150,21 @@ pub struct Pieces {
 }
 
 /// How frames are opened, and the memory for duplicates.
+#[derive(Debug)]
 pub struct Decoder<P> {
     opening: Opening<P>,
-    duplicates: Option<Duplicates>,
-}
-
-/// Who tells copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copies {
-    /// We do, of all frames.
-    Told,
-    /// The kernel does; we do once there are tunnels that it does not open.
-    ToldBefore,
-}
-
-struct Duplicates {
-    table: Table<Box<[u64]>>,
-    seed: Seed,
-    /// All frames are compared.
-    all: bool,
-}
-
-impl<P> std::fmt::Debug for Decoder<P> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decoder").field("dedup", &self.duplicates.is_some()).finish()
-    }
+    copies: Option<Arc<Memory>>,
 }
 
 impl<P: Ports> Decoder<P> {
-    /// `window_ns`: how long copies are recognised; 0: they are not. `random` keys the
-    /// fingerprints.
-    pub fn new(opening: Opening<P>, copies: Copies, window_ns: u64, random: u64) -> Self {
-        let duplicates = (window_ns > 0).then(|| vec![0u64; DEDUP_SLOTS].into_boxed_slice());
-        let duplicates = duplicates.and_then(|slots| {
-            let all = copies == Copies::Told;
-            Some(Duplicates { table: Table::new(slots, window_ns)?, seed: Seed::new(random), all })
-        });
-        Self { opening, duplicates }
+    /// `copies`: by which copies are told; `None`: they are not.
+    pub fn new(opening: Opening<P>, copies: Option<Arc<Memory>>) -> Self {
+        Self { opening, copies }
     }
 
     /// Walks a frame and tells what it carries. A piece of a datagram carries nothing yet.
     #[inline(always)]
-    pub fn walk<'a>(&mut self, frame: Frame<'a>) -> Result<Decoded<'a>, Stop> {
+    pub fn walk<'a>(&self, frame: Frame<'a>) -> Result<Decoded<'a>, Stop> {
         let peeled = self.opening.innermost(&frame)?;
         let Peeled { headers, tunnel, layer, unopened, .. } = peeled;
         let class = match (peeled.class, headers.fragment) {
@@ -196,9 +172,8 @@ impl<P: Ports> Decoder<P> {
             (None, Fragment::Whole) => classify(&frame.bytes, &headers, &self.opening.ports),
             (None, Fragment::First | Fragment::Later) => Class::Other,
         };
-        if let Some(duplicates) = self.duplicates.as_mut().filter(|_| unopened) {
-            // From now on a copy may come by either way.
-            duplicates.all = true;
+        if let Some(copies) = self.copies.as_ref().filter(|_| unopened) {
+            copies.compare_all();
         }
         Ok(Decoded { frame, headers, class, tunnel, over_tcp: false, layer })
     }
@@ -218,15 +193,14 @@ impl<P: Ports> Decoder<P> {
     /// By what a copy of this frame is known; `None`: nobody asks, or it has no copies.
     #[inline]
     pub fn fingerprint(&self, decoded: &Decoded<'_>) -> Option<Fingerprint> {
-        let duplicates = self.duplicates.as_ref().filter(|duplicates| duplicates.all)?;
-        fingerprint(&decoded.frame.bytes, &decoded.headers, &duplicates.seed)
+        self.copies.as_ref()?.fingerprint(decoded)
     }
 
     /// Whether a copy of this frame was seen within the window; remembers it if not.
     #[inline]
-    pub fn is_duplicate(&mut self, print: Option<&Fingerprint>, clock_ns: u64) -> bool {
-        let Some((duplicates, print)) = self.duplicates.as_mut().zip(print) else { return false };
-        duplicates.table.is_duplicate(print, clock_ns)
+    pub fn is_duplicate(&self, print: Option<&Fingerprint>, clock_ns: u64) -> bool {
+        let Some((copies, print)) = self.copies.as_ref().zip(print) else { return false };
+        copies.is_duplicate(print, clock_ns)
     }
 }
 

@@ -49,6 +49,8 @@ pub enum Note {
     Claim(Arc<Claim>),
     /// To a media worker: when streams of this one lost packets.
     Instants { worker: u16, told: Arc<Told> },
+    /// To a media worker: another one's sources lost frames meanwhile, perhaps of its streams.
+    Dropped { from_ns: u64, until_ns: u64, frames: u64 },
     /// To a media worker: report and let go of the call's streams.
     Close { ended: Arc<Ended>, shard: u16 },
 }
@@ -307,7 +309,11 @@ impl Exchange {
             | Note::Sip(_)
             | Note::Token { .. }
             | Note::Correlated(_) => self.to_shard.push(stamped),
-            Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } | Note::Instants { .. } => {
+            Note::Rtcp(_)
+            | Note::Claim(_)
+            | Note::Close { .. }
+            | Note::Instants { .. }
+            | Note::Dropped { .. } => {
                 self.to_media.push(stamped);
             }
         }

@@ -92,9 +92,11 @@ impl<P: Ports> Worker<P> {
     }
 
     /// One round of a live worker, after its frames. `now_ns` was read before they were asked
-    /// for; every frame before `passed_ns` has been taken.
-    pub fn round(&mut self, now_ns: u64, passed_ns: u64) {
+    /// for; every frame of its own sources before `passed_ns` has been taken. Gives the number of
+    /// frames that came from other workers.
+    pub fn round(&mut self, now_ns: u64, passed_ns: u64) -> u64 {
         let index = self.index();
+        let (given, passed_ns) = self.take_given(now_ns, passed_ns);
         self.parts.progress.media_done(index, passed_ns);
         self.parts.exchange.collect();
         let until = self.parts.progress.media().max(now_ns.saturating_sub(PATIENCE_NS));
@@ -103,7 +105,7 @@ impl<P: Ports> Worker<P> {
         {
             *handled = until;
         }
-        let Pace::Live { handled } = self.parts.pace else { return };
+        let Pace::Live { handled } = self.parts.pace else { return given };
         self.parts.shard.advance(handled, &mut self.parts.exchange, &mut self.tally);
         self.parts.shard.tick(handled, handled, &mut self.parts.exchange, &mut self.tally);
         self.parts.progress.calls_done(index, handled);
@@ -113,12 +115,14 @@ impl<P: Ports> Worker<P> {
             respondent.round(&self.parts.shard, &self.parts.streams, now_ns);
         }
         self.publish();
+        given
     }
 
     /// The capture is over: everything that is under way becomes records. All workers do this at
     /// the same time.
     pub fn finish(&mut self) {
         let index = self.index();
+        self.take_last();
         self.tell_instants(END - 1);
         self.signalling.finish(END - 1, &mut self.parts.exchange);
         self.sweep(END - 1, self.sweep_due_ns.saturating_sub(SWEEP_NS));
@@ -191,6 +195,9 @@ impl<P: Ports> Worker<P> {
                     }
                 }
                 Note::Instants { worker, told } => parts.streams.instants.hear(worker, &told),
+                Note::Dropped { from_ns, until_ns, frames } => {
+                    parts.streams.instants.dropped(from_ns, until_ns, frames);
+                }
                 Note::Rtcp(rtcp) => {
                     parts.streams.rtcp(&rtcp.flow, &rtcp.bytes, rtcp.clock_ns);
                 }

@@ -99,7 +99,11 @@ impl Shard {
                     self.correlate(place, *flow, exchange, tally);
                 }
                 // These go to the other waiting room.
-                Note::Rtcp(_) | Note::Claim(_) | Note::Close { .. } | Note::Instants { .. } => {}
+                Note::Rtcp(_)
+                | Note::Claim(_)
+                | Note::Close { .. }
+                | Note::Instants { .. }
+                | Note::Dropped { .. } => {}
             }
         }
         self.handled = self.handled.max(until);

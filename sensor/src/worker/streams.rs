@@ -6,6 +6,7 @@
 //! if there is one.
 
 pub mod blame;
+mod claims;
 pub mod correlation;
 pub(in crate::worker) mod told;
 

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::ledger::{Disposition, Event, Published};
 use crate::plant::reader::Tick;
 use crate::plant::{SharedPorts, opening, options};
-use crate::worker::decode::{Copies, Decoder};
+use crate::worker::decode::Decoder;
 use crate::writer::Made;
 
 const MS: u64 = 1_000_000;
@@ -51,7 +51,8 @@ impl Bench {
         let progress = Arc::new(Progress::new(count));
         let worker = |exchange| {
             Worker::new(Parts {
-                decoder: Decoder::new(opening(&config), Copies::Told, 0, 1),
+                decoder: Decoder::new(opening(&config), None),
+                spread: None,
                 streams: Streams::new(options::streams(&config, count, 0)),
                 shard: Shard::new(
                     ringtap_call::Calls::new(options::calls(&config))

@@ -51,8 +51,18 @@ impl Lab {
 
     /// Queues 0 and 2 are for senders on the first processor, 1 and 3 for those on the second.
     pub(crate) fn queues_by_processor(&self, cpus: [usize; 2]) {
+        self.queues(|queue| 1 << cpus[queue as usize % 2]);
+    }
+
+    /// All that senders on this processor send takes one queue.
+    pub(crate) fn one_queue(&self, cpu: usize) {
+        self.queues(|queue| if queue == 1 { 1 << cpu } else { 0 });
+    }
+
+    /// Which processors may send by a queue.
+    fn queues(&self, mask: impl Fn(u32) -> u64) {
         for queue in 0..QUEUES {
-            let mask = 1u64 << cpus[queue as usize % 2];
+            let mask = mask(queue);
             let path = format!("/sys/class/net/{NEAR}/queues/tx-{queue}/xps_cpus");
             let script = format!("echo {mask:x} > {path}");
             // `ip netns exec` mounts the namespace's own /sys.

@@ -23,6 +23,8 @@ pub(crate) struct Lane<'a> {
     pub(crate) cpu: Option<usize>,
     /// The interface, if not the lab's.
     pub(crate) via: Option<&'static str>,
+    /// A second one, which every other frame takes.
+    pub(crate) also: Option<&'static str>,
     /// Frames with their times.
     pub(crate) frames: Vec<(u64, &'a [u8])>,
 }
@@ -70,11 +72,13 @@ pub(crate) fn send(lab: &Lab, lanes: &[Lane<'_>], speed: f64, stop: &AtomicBool)
     let first_ns = first_ns.expect("there is something to send");
     let begin = Barrier::new(lanes.len());
     let pace = |lane: &Lane<'_>| {
-        let socket = Socket::open(lane.via.unwrap_or(NEAR)).expect("packet sockets can be had");
+        let via = lane.via.unwrap_or(NEAR);
+        let open = |via| Socket::open(via).expect("packet sockets can be had");
+        let sockets = [open(via), open(lane.also.unwrap_or(via))];
         pin(lane.cpu);
         begin.wait();
         let start = Instant::now();
-        for (ts_ns, frame) in &lane.frames {
+        for ((ts_ns, frame), socket) in lane.frames.iter().zip(sockets.iter().cycle()) {
             let after_ns = (ts_ns - first_ns) as f64 / speed;
             let due = start + Duration::from_nanos(after_ns as u64);
             while let Some(left) = due.checked_duration_since(Instant::now()) {

@@ -1,10 +1,13 @@
 //! Several queues: their workers share the frames, and a call whose SIP and RTP take different
 //! queues becomes one whole record; a mirror's copy is dropped on whichever queue it comes.
 
-use ringtap_testkit::traffic::{Memory, Plan, generate};
+use ringtap_testkit::packet::Packet;
+use ringtap_testkit::packet::tunnel::Wrap;
+use ringtap_testkit::traffic::{Memory, Plan, Truth, generate};
+use serde_json::Value;
 
 use crate::compare::{assert_same, expected, has_rtcp};
-use crate::lab::{Lab, QUEUES};
+use crate::lab::{FAR, Lab, QUEUES};
 use crate::sender::{Lane, Load, load, processors, send_all};
 use crate::sensor::{Files, Sensor, interface, number};
 
@@ -98,4 +101,133 @@ fn copies_that_take_another_queue_are_dropped_too() {
     assert_eq!(number(&interface(&ledger)["verdicts"]["duplicate"]), totals.frames);
     assert_eq!(number(&ledger["user"]["received"]), totals.frames);
     sensor.finish();
+}
+
+/// Frames with their times.
+type Timed = Vec<(u64, Vec<u8>)>;
+
+fn many_calls(seed: u64) -> (Memory, Truth) {
+    let plan = Plan {
+        seed,
+        calls: 16,
+        concurrent: 16,
+        ramp_ms: 300,
+        ring_ms: (50, 100),
+        talk_ms: 1200,
+        rtcp_ms: 200,
+        ..Plan::default()
+    };
+    let mut frames = Memory::default();
+    let truth = generate(&plan, &mut frames).expect("the plan is sound");
+    (frames, truth)
+}
+
+fn numbers(values: &Value) -> Vec<u64> {
+    values.as_array().expect("a list").iter().map(number).collect()
+}
+
+fn lane(frames: &Timed) -> Lane<'_> {
+    let cpu = processors().first().copied();
+    let frames = frames.iter().map(|(ts_ns, frame)| (*ts_ns, frame.as_slice())).collect();
+    Lane { cpu, frames, ..Lane::default() }
+}
+
+/// Sends frames by one queue to a sensor whose workers share them; the records are the truth's.
+fn check_one_queue(name: &str, frames: &Timed, pieces: u64, truth: &Truth) {
+    let Some(lab) = Lab::new() else { return };
+    let files = Files::new(&lab, name);
+    let sensor = Sensor::start(&lab, &files, &["--capture", "xdp"]);
+    let lane = lane(frames);
+    lab.one_queue(lane.cpu.expect("there is a processor"));
+    send_all(&lab, &[lane]);
+    let ledger = sensor.settled(frames.len() as u64);
+    let queues = numbers(&interface(&ledger)["queues"]);
+    let workers = numbers(&ledger["workers"]);
+    println!("{name}: frames of each queue: {queues:?}, of each worker: {workers:?}");
+    let all: u64 = queues.iter().sum();
+    assert!(queues.contains(&all), "one queue has all: {queues:?}");
+    assert_eq!(workers.iter().sum::<u64>(), all);
+    assert!(workers.iter().all(|frames| frames * 100 > all), "a worker without work: {workers:?}");
+    let became = &ledger["user"]["dispositions"];
+    assert_eq!(["spread_lost", "fragment"].map(|key| number(&became[key])), [0, pieces]);
+    sensor.finish();
+    let calls = files.calls();
+    assert_same(&calls, &expected(truth));
+    assert!(calls.iter().all(has_rtcp), "a record without RTCP");
+}
+
+#[test]
+fn flows_of_a_tunnel_that_the_kernel_opens_are_shared() {
+    let (frames, truth) = many_calls(31);
+    let wrapped = frames.iter().map(|(ts_ns, frame)| (ts_ns, Wrap::Erspan2.wrap(frame)));
+    check_one_queue("erspan", &wrapped.collect(), 0, &truth);
+}
+
+#[test]
+fn flows_of_a_tunnel_that_the_kernel_hands_over_whole_are_shared() {
+    let (frames, truth) = many_calls(32);
+    let wrapped = frames.iter().map(|(ts_ns, frame)| (ts_ns, Wrap::Tzsp.wrap(frame)));
+    check_one_queue("tzsp", &wrapped.collect(), 0, &truth);
+}
+
+/// Some packets of a stream come in pieces, the rest whole: all go to one worker.
+#[test]
+fn a_stream_of_whole_packets_and_pieces_is_one() {
+    let (frames, truth) = many_calls(33);
+    let (src, dst) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+    let (mut sent, mut pieces) = (Timed::new(), 0);
+    for ((ts_ns, frame), number) in frames.iter().zip(1..) {
+        let gre = [&[0, 0, 0x65, 0x58][..], frame].concat();
+        let packet = Packet::ip(src, dst, 47, &gre).ip_id(number);
+        if number % 3 == 0 {
+            let all = packet.fragments(160);
+            pieces += if all.len() > 1 { all.len() as u64 } else { 0 };
+            sent.extend(all.into_iter().map(|piece| (ts_ns, piece)));
+        } else {
+            sent.push((ts_ns, packet.build()));
+        }
+    }
+    check_one_queue("pieces", &sent, pieces, &truth);
+}
+
+/// Link aggregation: the packets of each flow come by two interfaces in turn.
+#[test]
+fn a_flow_that_comes_by_two_interfaces_is_scored_once_and_whole() {
+    let Some(lab) = Lab::new() else { return };
+    lab.near.veth("near1", &lab.far, "far1", 3).unwrap();
+    let (frames, truth) = many_calls(34);
+    let both = format!("{FAR},far1");
+    for (name, how) in [("lag-xdp", "xdp"), ("lag-packet", "packet")] {
+        let files = Files::new(&lab, name);
+        let options = ["-i", &both, "--capture", how, "-O", "auto_enable_use_blocks=yes"];
+        let sensor = Sensor::start(&lab, &files, &options);
+        let all = frames.iter().collect();
+        send_all(&lab, &[Lane { frames: all, also: Some("near1"), ..Lane::default() }]);
+        let ledger = sensor.settled_user(frames.len() as u64);
+        println!("{name}: frames of each worker: {}", ledger["workers"]);
+        sensor.finish();
+        assert_same(&files.calls(), &expected(&truth));
+        assert!(files.calls().iter().all(has_rtcp), "a record without RTCP");
+    }
+}
+
+/// Both interfaces bring everything, the second one in a tunnel that the kernel does not open.
+#[test]
+fn copies_by_another_interface_and_in_a_tunnel_count_once() {
+    let Some(lab) = Lab::new() else { return };
+    lab.near.veth("near1", &lab.far, "far1", 3).unwrap();
+    let (frames, truth) = many_calls(35);
+    let wrapped: Timed =
+        frames.iter().map(|(ts_ns, frame)| (ts_ns, Wrap::MplsUdp.wrap(frame))).collect();
+    let files = Files::new(&lab, "sensor");
+    let both = format!("{FAR},far1");
+    let options = ["-i", &both, "--capture", "xdp", "-O", "deduplicate_window_ms=400"];
+    let sensor = Sensor::start(&lab, &files, &options);
+    let plain = Lane { frames: frames.iter().collect(), ..Lane::default() };
+    send_all(&lab, &[plain, Lane { via: Some("near1"), ..lane(&wrapped) }]);
+    let count = frames.len() as u64;
+    let ledger = sensor.settled_user(2 * count);
+    assert_eq!(number(&ledger["user"]["dispositions"]["duplicate"]), count);
+    sensor.finish();
+    assert_same(&files.calls(), &expected(&truth));
 }

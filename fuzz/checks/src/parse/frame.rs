@@ -2,6 +2,7 @@
 //! through tunnels.
 
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
 
 use ringtap_common::classify::{Class, DefaultPorts, classify};
 use ringtap_common::fingerprint::{SLOTS_MIN, Seed, Table, fingerprint};
@@ -116,7 +117,8 @@ fn readable(headers: &Headers, frame: &[u8]) {
 
 fn compared(headers: &Headers, frame: &[u8]) {
     let Some(own) = fingerprint(&frame, headers, &SEED) else { return };
-    let mut table = Table::new(vec![0; SLOTS_MIN], WINDOW_NS).expect("a power of two");
+    let slots = [const { AtomicU64::new(0) }; SLOTS_MIN];
+    let table = Table::new(slots, WINDOW_NS, false).expect("a power of two");
     assert!(!table.is_duplicate(&own, WINDOW_NS));
     assert!(table.is_duplicate(&own, WINDOW_NS + 1), "a copy at once is a duplicate");
     // What a switch or router rewrites: MAC, TTL, checksums.

@@ -7,13 +7,13 @@ use ringtap_cdr::StreamRecord;
 use ringtap_media::{Entry, Id, PayloadInfo, Stream, StreamReport};
 use smallvec::SmallVec;
 
-use super::endpoints::{CallInstance, Ended, Endpoint, endpoint};
-use super::pace::SWEEP_NS;
-use super::record::streams_so_far;
-use super::spooling::Spooling;
-use super::streams::blame::{Instants, SETTLED_NS};
-use super::streams::{EARLY_MEDIA_NS, ENDED_NS, Finished, Held, Owner, REPORTS_MAX, Streams};
+use super::blame::{Instants, SETTLED_NS};
+use super::{EARLY_MEDIA_NS, ENDED_NS, Finished, Held, Owner, REPORTS_MAX, Streams};
 use crate::ledger::{Disposition, Event, Tally};
+use crate::worker::endpoints::{CallInstance, Ended, Endpoint, endpoint};
+use crate::worker::pace::SWEEP_NS;
+use crate::worker::record::streams_so_far;
+use crate::worker::spooling::Spooling;
 
 /// A stream without three consistent packets is forgotten after this time.
 const PROBATION_NS: u64 = 5_000_000_000;
