@@ -280,6 +280,9 @@ const EVENT_LABELS: [&str; EVENTS] = [
 /// Kinds of tunnels.
 const TUNNELS: usize = Kind::ALL.len();
 
+/// Sources whose copies are told apart; the last counts for all beyond.
+const SOURCES: usize = 17;
+
 /// One worker's counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
@@ -290,6 +293,7 @@ pub struct Tally {
     dispositions: [u64; DISPOSITIONS],
     events: [u64; EVENTS],
     tunnels: [u64; TUNNELS],
+    copies: [u64; SOURCES],
 }
 
 impl Default for Tally {
@@ -300,6 +304,7 @@ impl Default for Tally {
             dispositions: [0; DISPOSITIONS],
             events: [0; EVENTS],
             tunnels: [0; TUNNELS],
+            copies: [0; SOURCES],
         }
     }
 }
@@ -330,6 +335,16 @@ impl Tally {
     /// Counts a packet that came through a tunnel; the outermost one counts.
     pub fn note_tunnel(&mut self, kind: Kind) {
         self.tunnels[kind as usize] += 1;
+    }
+
+    /// Counts a copy by the source that brought it.
+    pub fn note_copy(&mut self, origin: u16) {
+        self.copies[usize::from(origin).min(SOURCES - 1)] += 1;
+    }
+
+    /// Copies that this source brought.
+    pub fn copies_of(&self, origin: usize) -> u64 {
+        self.copies[origin.min(SOURCES - 1)]
     }
 
     /// Sets an event's counter, for what another part counts.
@@ -367,6 +382,9 @@ impl Tally {
         for (mine, theirs) in self.tunnels.iter_mut().zip(other.tunnels) {
             *mine += theirs;
         }
+        for (mine, theirs) in self.copies.iter_mut().zip(other.copies) {
+            *mine += theirs;
+        }
     }
 
     /// Label and count of every disposition.
@@ -390,6 +408,7 @@ pub struct Published {
     dispositions: [AtomicU64; DISPOSITIONS],
     events: [AtomicU64; EVENTS],
     tunnels: [AtomicU64; TUNNELS],
+    copies: [AtomicU64; SOURCES],
 }
 
 impl Default for Published {
@@ -400,6 +419,7 @@ impl Default for Published {
             dispositions: [const { AtomicU64::new(0) }; DISPOSITIONS],
             events: [const { AtomicU64::new(0) }; EVENTS],
             tunnels: [const { AtomicU64::new(0) }; TUNNELS],
+            copies: [const { AtomicU64::new(0) }; SOURCES],
         }
     }
 }
@@ -414,6 +434,9 @@ impl Published {
             shared.store(own, Ordering::Relaxed);
         }
         for (shared, own) in self.tunnels.iter().zip(tally.tunnels) {
+            shared.store(own, Ordering::Relaxed);
+        }
+        for (shared, own) in self.copies.iter().zip(tally.copies) {
             shared.store(own, Ordering::Relaxed);
         }
         self.bytes.store(tally.bytes, Ordering::Relaxed);
@@ -434,6 +457,9 @@ impl Published {
             *own = shared.load(Ordering::Relaxed);
         }
         for (own, shared) in tally.tunnels.iter_mut().zip(&self.tunnels) {
+            *own = shared.load(Ordering::Relaxed);
+        }
+        for (own, shared) in tally.copies.iter_mut().zip(&self.copies) {
             *own = shared.load(Ordering::Relaxed);
         }
         tally
@@ -475,6 +501,8 @@ mod tests {
         tally.count(Disposition::Stun);
         tally.note_many(Event::Claims, 4);
         tally.note_tunnel(Kind::Geneve);
+        tally.note_copy(2);
+        tally.note_copy(900);
         let shared = Published::default();
         shared.publish(&tally);
         assert_eq!(shared.read(), tally);

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ringtap_capture::SourceStats;
+use ringtap_common::verdict::Verdict as VerdictKind;
 use serde_json::{Map, Value, json};
 
 use crate::agents;
@@ -58,6 +59,8 @@ pub struct Interface {
     pub queues: Vec<u64>,
     /// Which directions its mirror brings.
     pub directions: Directions,
+    /// Copies among its frames that user space told.
+    pub copies: u64,
 }
 
 /// The ledger at one moment.
@@ -90,6 +93,13 @@ impl Interface {
     /// Frames it handed to sockets.
     pub fn redirected(&self) -> u64 {
         self.verdicts.iter().filter(|v| v.redirected).map(|v| v.frames).sum()
+    }
+
+    /// Copies of VoIP that it brought, wherever they were told, and all VoIP that it brought.
+    pub fn copies(&self) -> (u64, u64) {
+        let by_kernel = self.verdicts.iter().find(|v| v.label == VerdictKind::Duplicate.label());
+        let by_kernel = by_kernel.map_or(0, |verdict| verdict.frames);
+        (by_kernel + self.copies, by_kernel + self.sockets.received)
     }
 
     /// Redirected frames that are neither received nor counted as lost: 0 when quiet.
@@ -166,6 +176,8 @@ fn interface_json(interface: &Interface) -> Value {
         "in_flight": interface.in_flight(),
         "verdicts": object(interface.verdicts.iter().map(|v| (v.label, v.frames))),
         "queues": interface.queues,
+        "duplicates": interface.copies().0,
+        "duplicate_rate": rate(interface.copies()),
         "sip_directions": directions_json(interface.directions),
         "sockets": {
             "received": sockets.received,
@@ -179,6 +191,14 @@ fn interface_json(interface: &Interface) -> Value {
             "unstamped": sockets.unstamped,
         },
     })
+}
+
+/// A share of 1, with four digits; `null` of nothing.
+fn rate((part, whole): (u64, u64)) -> Value {
+    match whole {
+        0 => Value::Null,
+        _ => json!((part as f64 / whole as f64 * 1e4).round() / 1e4),
+    }
 }
 
 fn directions_json(directions: Directions) -> Value {
@@ -224,6 +244,10 @@ pub fn render(ledger: &Value) -> String {
         let how = interface["how"].as_str().unwrap_or_default();
         let _ = writeln!(out, "Interface {name}: {how}");
         line(&mut out, "frames", &interface["frames"]);
+        if let Some(rate) = interface["duplicate_rate"].as_f64().filter(|rate| *rate > 0.0) {
+            let of = &interface["duplicates"];
+            let _ = writeln!(out, "  duplicates {of} ({:.2} % of its VoIP)", rate * 100.0);
+        }
         let missing = &interface["sip_directions"];
         if let (Some(what), Some(host)) = (missing["missing"].as_str(), missing["host"].as_str()) {
             let _ = writeln!(

@@ -280,6 +280,7 @@ impl<P: Ports> Worker<P> {
     fn take(&mut self, seen: &Seen<'_>) -> Disposition {
         let decoded = &seen.decoded;
         if seen.duplicate {
+            self.tally.note_copy(decoded.frame.origin);
             return Disposition::Duplicate;
         }
         match decoded.class {

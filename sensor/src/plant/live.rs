@@ -26,7 +26,7 @@ use crate::agents::{Inbox, lanes};
 use crate::config::Config;
 use crate::hep::Hep;
 use crate::ipfix::Ipfix;
-use crate::ledger::Published;
+use crate::ledger::{Published, Tally};
 use crate::live::{Asked, Desk, now_us};
 use crate::status::{Interface, Ledger, PeerId, Request, Server, Verdict};
 use crate::worker::Worker;
@@ -62,7 +62,7 @@ pub struct Captured {
 }
 
 /// What each worker's sources counted, where the watching thread can read it.
-type Stats = Arc<Mutex<Vec<SourceStats>>>;
+type Stats = Arc<Mutex<Vec<(usize, SourceStats)>>>;
 
 /// Captures until `stop` is set.
 pub fn capture(
@@ -104,7 +104,7 @@ pub fn capture(
         first.tell_upstream(sender);
     }
     let drain = Arc::new(AtomicBool::new(false));
-    let stats: Vec<Stats> = queues.iter().map(|s| empty_stats(s.len())).collect();
+    let stats: Vec<Stats> = queues.iter().map(|sources| empty_stats(sources)).collect();
     let heard: Vec<directions::Shared> = queues.iter().map(|_| Arc::default()).collect();
     let agents = u16::try_from(opened.len()).unwrap_or(u16::MAX);
     let lane_count = if agents_too { queues.len() } else { 0 };
@@ -118,7 +118,7 @@ pub fn capture(
         let (Some(shared), Some(heard)) = (stats.get(index), heard.get(index)) else { continue };
         let station = Station {
             worker,
-            sources,
+            sources: sources.into_iter().map(|(_, source)| source).collect(),
             inbox: inboxes.next(),
             agents,
             stats: Arc::clone(shared),
@@ -174,24 +174,28 @@ fn open_all(config: &Config) -> anyhow::Result<Vec<(String, Opened)>> {
     Ok(all)
 }
 
+/// A source, and the number of its interface.
+type Numbered = (usize, Box<dyn Source>);
+
 /// Sources by the worker that reads them: worker *i* has queue *i* of every interface.
-fn by_queue(opened: &mut [(String, Opened)]) -> Vec<Vec<Box<dyn Source>>> {
-    let mut queues: Vec<Vec<Box<dyn Source>>> = Vec::new();
-    for (_, opened) in opened {
+fn by_queue(opened: &mut [(String, Opened)]) -> Vec<Vec<Numbered>> {
+    let mut queues: Vec<Vec<Numbered>> = Vec::new();
+    for (interface, (_, opened)) in opened.iter_mut().enumerate() {
         for (index, source) in std::mem::take(&mut opened.sources).into_iter().enumerate() {
             if queues.len() <= index {
                 queues.push(Vec::new());
             }
             if let Some(queue) = queues.get_mut(index) {
-                queue.push(source);
+                queue.push((interface, source));
             }
         }
     }
     queues
 }
 
-fn empty_stats(sources: usize) -> Stats {
-    Arc::new(Mutex::new(vec![SourceStats::default(); sources]))
+fn empty_stats(sources: &[Numbered]) -> Stats {
+    let empty = sources.iter().map(|(interface, _)| (*interface, SourceStats::default()));
+    Arc::new(Mutex::new(empty.collect()))
 }
 
 /// Where a worker runs, and how urgently.
@@ -313,7 +317,7 @@ impl Station {
     fn share_stats(&mut self) {
         let mut lost = self.worker.spread_lost();
         let mut shared = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        for (slot, source) in shared.iter_mut().zip(&mut self.sources) {
+        for ((_, slot), source) in shared.iter_mut().zip(&mut self.sources) {
             *slot = source.stats();
             lost += slot.lost();
         }
@@ -450,18 +454,18 @@ impl Watch<'_> {
     }
 
     fn ledger(&self) -> Ledger {
-        let stats: Vec<Vec<SourceStats>> = self
-            .stats
-            .iter()
-            .map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).clone())
-            .collect();
+        let locked = |stats: &Stats| stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stats: Vec<(usize, SourceStats)> = self.stats.iter().flat_map(locked).collect();
+        let user = total(&self.published, &self.counts);
         let interfaces = self.opened.iter().enumerate();
         Ledger {
             uptime_s: self.started.elapsed().as_secs(),
-            interfaces: interfaces.map(|(at, one)| self.interface(at, one, &stats)).collect(),
+            interfaces: interfaces
+                .map(|(at, one)| self.interface(at, one, &stats, &user))
+                .collect(),
             hep: self.hep.as_ref().map(Hep::report),
             ipfix: self.ipfix.as_ref().map(Ipfix::report),
-            user: total(&self.published, &self.counts),
+            user,
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
             workers: self.published.iter().map(|p| p.read().received).collect(),
             file_frames: None,
@@ -472,12 +476,14 @@ impl Watch<'_> {
         &self,
         at: usize,
         (name, opened): &(String, Opened),
-        stats: &[Vec<SourceStats>],
+        stats: &[(usize, SourceStats)],
+        user: &Tally,
     ) -> Interface {
         let (name, how) = (name.clone(), opened.line.clone());
         let directions = directions::judge(&self.heard, u16::try_from(at).unwrap_or(u16::MAX));
-        let mut one = Interface { name, how, directions, ..Interface::default() };
-        for source in stats.iter().filter_map(|worker| worker.get(at)) {
+        let copies = user.copies_of(at);
+        let mut one = Interface { name, how, directions, copies, ..Interface::default() };
+        for (_, source) in stats.iter().filter(|(interface, _)| *interface == at) {
             one.sockets.add(source);
             one.queues.push(source.received);
         }

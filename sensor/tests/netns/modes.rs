@@ -78,6 +78,11 @@ fn capture(how: &str, options: &[&str], said: &str) -> Option<(Value, Truth)> {
 fn copies_dropped_in_kernel((ledger, truth): &(Value, Truth)) {
     assert_eq!(number(&interface(ledger)["verdicts"]["duplicate"]), truth.totals.mirror_copies);
     assert_eq!(number(&ledger["user"]["dispositions"]["duplicate"]), 0);
+    let shown = &interface(ledger);
+    assert_eq!(number(&shown["duplicates"]), truth.totals.mirror_copies);
+    let share = truth.totals.mirror_copies as f64 / truth.totals.frames as f64;
+    let rate = shown["duplicate_rate"].as_f64().expect("a rate");
+    assert!((rate - share).abs() < 0.001, "{rate} {share}");
     let kept = truth.totals.frames - truth.totals.mirror_copies;
     assert_eq!(number(&ledger["user"]["received"]), kept);
 }

@@ -220,7 +220,8 @@ fn copies_by_another_interface_and_in_a_tunnel_count_once() {
     let wrapped: Timed =
         frames.iter().map(|(ts_ns, frame)| (ts_ns, Wrap::MplsUdp.wrap(frame))).collect();
     let files = Files::new(&lab, "sensor");
-    let both = format!("{FAR},far1");
+    // The one with fewer queues first: the last queue's worker has the other one's only.
+    let both = format!("far1,{FAR}");
     let options = ["-i", &both, "--capture", "xdp", "-O", "deduplicate_window_ms=400"];
     let sensor = Sensor::start(&lab, &files, &options);
     let plain = Lane { frames: frames.iter().collect(), ..Lane::default() };
@@ -228,6 +229,10 @@ fn copies_by_another_interface_and_in_a_tunnel_count_once() {
     let count = frames.len() as u64;
     let ledger = sensor.settled_user(2 * count);
     assert_eq!(number(&ledger["user"]["dispositions"]["duplicate"]), count);
+    let interfaces = ledger["interfaces"].as_array().expect("a list");
+    let copies = interfaces.iter().map(|one| number(&one["duplicates"])).sum::<u64>();
+    assert_eq!(copies, count, "each by the interface that was later");
+    assert!(interfaces.iter().all(|one| one["frames"] == count), "{interfaces:#?}");
     sensor.finish();
     assert_same(&files.calls(), &expected(&truth));
 }
