@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use ringtap_testkit::pcap::Options;
 use ringtap_testkit::traffic::{CallTruth, Loss, Plan, Shares, Truth};
 use serde_json::Value;
-use support::{RINGTAP, Said, capture, ringtap, run};
+use support::{RINGTAP, Said, capture, classic, ringtap, run};
 
 /// A capture, and what a replay with store and spool made of it.
 struct Kept {
@@ -97,25 +97,6 @@ fn plan() -> Plan {
 fn packets(call: &CallTruth) -> [u64; 3] {
     let rtp = call.streams.iter().map(|s| s.received + s.duplicate).sum();
     [call.sip_messages, rtp, call.streams.iter().map(|s| s.rtcp).sum()]
-}
-
-/// Times and frames of a classic little-endian capture file, stamps in its own units.
-fn classic(path: &Path) -> Vec<(u64, Vec<u8>)> {
-    let bytes = fs::read(path).unwrap();
-    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-    let second = match word(0) {
-        0xa1b2_c3d4 => 1_000_000,
-        0xa1b2_3c4d => 1_000_000_000,
-        other => panic!("{other:x}"),
-    };
-    let (mut frames, mut at) = (Vec::new(), 24);
-    while at < bytes.len() {
-        let length = word(at + 8) as usize;
-        let ts = u64::from(word(at)) * second + u64::from(word(at + 4));
-        frames.push((ts, bytes[at + 16..at + 16 + length].to_vec()));
-        at += 16 + length;
-    }
-    frames
 }
 
 #[test]

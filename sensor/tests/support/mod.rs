@@ -106,3 +106,22 @@ pub(crate) fn real_captures() -> Option<PathBuf> {
     println!("skipped: no real captures at {}", folder.display());
     None
 }
+
+/// Times and frames of a classic little-endian capture file, stamps in its own units.
+pub(crate) fn classic(path: &Path) -> Vec<(u64, Vec<u8>)> {
+    let bytes = std::fs::read(path).expect("a file");
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let second = match word(0) {
+        0xa1b2_c3d4 => 1_000_000,
+        0xa1b2_3c4d => 1_000_000_000,
+        other => panic!("{other:x}"),
+    };
+    let (mut frames, mut at) = (Vec::new(), 24);
+    while at < bytes.len() {
+        let length = word(at + 8) as usize;
+        let ts = u64::from(word(at)) * second + u64::from(word(at + 4));
+        frames.push((ts, bytes[at + 16..at + 16 + length].to_vec()));
+        at += 16 + length;
+    }
+    frames
+}

@@ -140,3 +140,27 @@ fn compared(headers: &Headers, frame: &[u8]) {
         assert!(other.is_some_and(|other| other.key != own.key));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn the_corpus_of_tunnels_has_every_kind() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/tunnel");
+        let mut missing: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.label()).collect();
+        for entry in std::fs::read_dir(folder).expect("the corpus is there") {
+            let data = std::fs::read(entry.expect("a file").path()).expect("it can be read");
+            let Some((choice, frame)) = data.split_first() else { continue };
+            let kind = KINDS[usize::from(*choice) % KINDS.len()];
+            if let Ok(Some(tunnel)) =
+                innermost(kind, frame, &*PORTS, DEPTH).map(|peeled| peeled.tunnel)
+            {
+                missing.remove(tunnel.kind.label());
+            }
+        }
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

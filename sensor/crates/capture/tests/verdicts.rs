@@ -273,6 +273,9 @@ fn a_frame_without_room_for_a_stamp_is_redirected_all_the_same() {
 }
 
 /// What the program looks into itself; everything else goes to user space whole.
+/// What the documentation says of every shape.
+const PAGE: &str = include_str!("../../../../docs/tunnels.md");
+
 fn is_peeled(wrap: Wrap) -> bool {
     let by_udp = matches!(wrap, Wrap::Geneve | Wrap::GeneveOptions)
         || matches!(wrap, Wrap::Vxlan | Wrap::VxlanGroup | Wrap::VxlanGpe | Wrap::VxlanGpeIp);
@@ -301,6 +304,9 @@ fn tunnels_are_looked_into_or_handed_over_and_their_copies_told() {
         let (verdict, outcome) = bench.feed(&wrap.wrap(&plain));
         let got = (verdict, outcome.action);
         assert_eq!(got, (expected, XDP_REDIRECT), "{}", wrap.label());
+        let told = if peeled { "opens it" } else { "hands it over" };
+        let row = PAGE.lines().find(|line| line.starts_with(&format!("| {} |", wrap.label())));
+        assert!(row.is_some_and(|row| row.contains(told)), "{}: {row:?}", wrap.label());
         // The same packet, plain: a copy of what was looked into.
         let copy = if peeled { Verdict::Duplicate } else { Verdict::Rtp };
         assert_eq!(bench.verdict(&plain), copy, "{}", wrap.label());

@@ -132,6 +132,22 @@ fn verdicts_are_the_same() {
     }
 }
 
+/// Frames in tunnels, cut behind every byte.
+#[test]
+fn verdicts_are_the_same_for_what_is_cut_anywhere() {
+    let Some(bench) = Bench::new(|o| o.settings.dedup_window_ns = 0) else { return };
+    let ports = PortSets::default();
+    let inner = Packet::udp(at("10.0.0.1:20000"), at("10.0.0.2:30000"), &rtp(1)).build();
+    for wrap in Wrap::ALL {
+        let frame = wrap.wrap(&inner);
+        for length in FRAME_MIN..=frame.len() {
+            let (expected, headers) = judge(&frame[..length], &ports);
+            let got = bench.verdict(&frame[..length]);
+            assert_eq!(got, expected, "{} {length}: {headers:?}", wrap.label());
+        }
+    }
+}
+
 #[test]
 fn fingerprints_are_the_same() {
     let Some(bench) = Bench::new(|_| ()) else { return };

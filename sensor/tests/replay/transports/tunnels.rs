@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{number, ringtap, run};
+use crate::support::{classic, number, ringtap, run};
 use ringtap_testkit::packet::Packet;
 use ringtap_testkit::packet::tunnel::Wrap;
 use ringtap_testkit::pcap::{Options, Writer};
@@ -177,6 +177,49 @@ fn the_way_of_packets_does_not_show_in_their_records_but_where_it_is_told() {
             assert_eq!(count, frames.len() as u64, "{what}");
         }
     }
+}
+
+/// One call, all of whose packets are sent by Ethernet addresses of zeros, as those have that come
+/// out of a tunnel for IP.
+fn one_call() -> (String, Frames) {
+    let plan = Plan { seed: 61, calls: 1, talk_ms: 300, rtcp_ms: 100, ..Plan::default() };
+    let mut all = Memory::default();
+    let truth = traffic::generate(&plan, &mut all).unwrap();
+    let frames = all.iter().map(|(ts_ns, frame)| (ts_ns, [&[0; 12], &frame[12..]].concat()));
+    (truth.calls[0].call_id.clone(), frames.collect())
+}
+
+#[test]
+fn a_call_comes_out_of_the_spool_with_its_tunnel_or_without() {
+    let (call_id, plain) = one_call();
+    for wrap in Wrap::ALL {
+        let captures = Captures::new();
+        let wrapped = wrapped(&plain, |frame| wrap.wrap(frame));
+        let (spool, store) = (captures.path("spool"), captures.path("calls.db"));
+        let (spool, store) = (spool.to_str().unwrap(), format!("sqlite:{}", store.display()));
+        captures.replay(&wrapped, 2, &["--store", &store, "--spool", spool]);
+        for (options, wanted) in [(&[][..], &wrapped), (&["--decapsulate"], &plain)] {
+            let out = captures.path(if options.is_empty() { "whole.pcap" } else { "bare.pcap" });
+            let mut command = ringtap();
+            command.args(["pcap", &call_id, "--store", &store, "--spool", spool]).args(options);
+            command.args(["-O", "udp_port_vxlan=4789,4790,8472", "-O", "audiocodes=yes"]);
+            run(command.arg("-o").arg(&out)).well();
+            let mut got: Vec<Vec<u8>> = classic(&out).into_iter().map(|(_, frame)| frame).collect();
+            let mut wanted: Vec<Vec<u8>> = wanted.iter().map(|(_, frame)| frame.clone()).collect();
+            got.sort();
+            wanted.sort();
+            assert!(got == wanted, "{} {options:?}", wrap.label());
+        }
+    }
+}
+
+#[test]
+fn the_page_about_tunnels_names_every_shape_and_no_other() {
+    let page = include_str!("../../../../docs/tunnels.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let shapes: Vec<Vec<&str>> =
+        rows.map(|line| line.split('|').map(str::trim).skip(1).take(2).collect()).collect();
+    assert_eq!(shapes, Wrap::ALL.map(|wrap| vec![wrap.label(), kind(wrap)]));
 }
 
 #[test]
