@@ -40,7 +40,7 @@ counts::counted! {
 counts::counted! {
     /// What became of one set.
     Outcome {
-        /// Its SIP went to a worker.
+        /// Its packet went to a worker.
         Delivered "delivered",
         /// It was answered.
         Answered "answered",
@@ -52,7 +52,7 @@ counts::counted! {
         Misshapen "misshapen",
         /// The packet in it is none of UDP, or a piece.
         OtherPacket "other_packet",
-        /// There is no message in it.
+        /// There is nothing in its packet.
         Empty "empty",
         /// Its message is longer than a packet can be.
         TooLong "too_long",

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringtap_call::CallKey;
 use ringtap_common::classify::Class;
 use ringtap_wire::ipfix::{self, Kind, Message, Qos, Reject, Set, Sip};
 
@@ -23,6 +24,15 @@ const ANSWER: u16 = 257;
 pub(super) struct Reader {
     shared: Arc<Shared>,
     post: Post,
+}
+
+/// What a set's packet carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    Sip,
+    SipOverTcp,
+    /// RTP, RTCP, or what else comes to their ports.
+    Media,
 }
 
 /// Where a set comes from, and how long it may wait.
@@ -52,11 +62,11 @@ impl Taker for Reader {
                     answer.extend(message.answer(&set, ANSWER));
                     Ok(Outcome::Answered)
                 }
-                Kind::SipUdp => self.sip(Sip::udp(set.body), false, origin),
-                Kind::SipTcp => self.sip(Sip::tcp(set.body), true, origin),
+                Kind::SipUdp => self.packet(Sip::udp(set.body), Carries::Sip, origin),
+                Kind::SipTcp => self.packet(Sip::tcp(set.body), Carries::SipOverTcp, origin),
+                Kind::Rtp => self.packet(Sip::udp(set.body), Carries::Media, origin),
                 Kind::Qos => self.quality(&set, origin),
                 Kind::Answer
-                | Kind::Rtp
                 | Kind::Template
                 | Kind::OptionsTemplate
                 | Kind::Unknown
@@ -77,10 +87,10 @@ impl Reader {
         Self { shared, post }
     }
 
-    fn sip(
+    fn packet(
         &mut self,
         read: Result<Sip<'_>, Reject>,
-        over_tcp: bool,
+        carries: Carries,
         origin: Origin,
     ) -> Result<Outcome, Outcome> {
         let sip = read.map_err(refused)?;
@@ -91,13 +101,21 @@ impl Reader {
         if sip.message.len() > PAYLOAD_MAX {
             return Err(Outcome::TooLong);
         }
+        let class = match carries {
+            Carries::Sip | Carries::SipOverTcp => Some(Class::Sip),
+            Carries::Media => media(sip.message),
+        };
+        let over_tcp = carries == Carries::SipOverTcp;
+        // SIP names its call itself.
+        let names = carries == Carries::Media && !sip.call_id.is_empty();
+        let realm = u64::from(self.shared.realm);
         let letter = Letter {
             name: origin.name,
             told_ns: sip.unix_ns(),
             flow: packet::flow(sip.src, sip.dst),
             tos: sip.tos,
-            told: Some(Told { class: Class::Sip, over_tcp, vlan: sip.vlan & 0x0fff }),
-            token: None,
+            told: class.map(|class| Told { class, over_tcp, vlan: sip.vlan & 0x0fff }),
+            token: names.then(|| CallKey::of(realm, sip.call_id)),
             payload: sip.message,
         };
         let sent = self.post.send(&letter, origin.patience);
@@ -122,6 +140,15 @@ impl Reader {
     fn note_beyond(&self, beyond: usize) {
         // Up to three bytes fill a set up (RFC 7011 §3.3.1).
         self.shared.counts.events.note(Event::Beyond, u64::from(beyond > 3));
+    }
+}
+
+/// RTP and RTCP by their first bytes (RFC 5761 §4), whatever the ports.
+fn media(payload: &[u8]) -> Option<Class> {
+    match *payload {
+        [first, 192..=223, ..] if first >> 6 == 2 => Some(Class::Rtcp),
+        [first, ..] if first >> 6 == 2 => Some(Class::Rtp),
+        _ => None,
     }
 }
 

@@ -35,13 +35,22 @@ fn start(seen: &Seen) -> Vec<u8> {
 
 /// A SIP message over UDP, as received, or with its Call-ID as sent.
 pub(crate) fn sip_udp(seen: &Seen, call_id: Option<&str>) -> Vec<u8> {
+    in_packet([258, 259], seen, call_id)
+}
+
+/// The same of media.
+pub(crate) fn media(seen: &Seen, call_id: Option<&str>) -> Vec<u8> {
+    in_packet([266, 267], seen, call_id)
+}
+
+fn in_packet([received, sent]: [u16; 2], seen: &Seen, call_id: Option<&str>) -> Vec<u8> {
     let (src, dst) = seen.way;
     let len = u16::try_from(8 + seen.payload.len()).unwrap();
     let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 17, 0, 0];
     packet.extend([v4(src), v4(dst)].as_flattened());
     packet.extend([src.port(), dst.port(), len, 0].map(u16::to_be_bytes).as_flattened());
     packet.extend(&seen.payload);
-    finish(if call_id.is_some() { 259 } else { 258 }, start(seen), call_id, &packet)
+    finish(if call_id.is_some() { sent } else { received }, start(seen), call_id, &packet)
 }
 
 /// The same over TCP.

@@ -6,7 +6,7 @@
 //! | 256 | a handshake, to be answered by the same bytes as set 257 |
 //! | 258, 259 | SIP over UDP, received and sent: an IP packet ([`Sip::udp`]) |
 //! | 260, 261 | SIP over TCP, received and sent: a message ([`Sip::tcp`]) |
-//! | 266, 267 | RTP, received and sent: the layout is not known, so it is not read |
+//! | 266, 267 | RTP and what else comes to media ports, received and sent |
 //! | 268 | quality of a call's media ([`Qos`]) |
 //!
 //! A message is a header of 16 bytes (version 10, whole length, export time, sequence, domain)

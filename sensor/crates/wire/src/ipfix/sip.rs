@@ -1,12 +1,12 @@
-//! SIP as a border controller has received or sent it.
+//! SIP and RTP as a border controller has received or sent them.
 //!
-//! All four sets begin with seconds, microseconds (32 bits each), slot, port (a byte each) and
+//! All six sets begin with seconds, microseconds (32 bits each), slot, port (a byte each) and
 //! VLAN of the interface. Then, of variable length (RFC 7011 §7) where not said otherwise:
 //!
 //! | set | |
 //! |---|---|
-//! | 258 | an IP packet |
-//! | 259 | Call-ID, or nothing; an IP packet |
+//! | 258, 266 | an IP packet |
+//! | 259, 267 | Call-ID, or nothing; an IP packet |
 //! | 260 | two IPv4 addresses, two ports, a context of 32 bits (the receiver's first); a message |
 //! | 261 | the same; Call-ID, or nothing; a message |
 //!
@@ -43,14 +43,14 @@ pub struct Sip<'a> {
     pub dst: (IpAddr, u16),
     /// Type of service, 0 over TCP.
     pub tos: u8,
-    /// The message.
+    /// The message, or what else the packet carries.
     pub message: &'a [u8],
     /// Bytes of the set behind it.
     pub beyond: usize,
 }
 
 impl<'a> Sip<'a> {
-    /// Reads the body of a set 258 or 259.
+    /// Reads the body of a set 258, 259, 266 or 267.
     ///
     /// # Errors
     /// The reason why it is none.
