@@ -185,7 +185,7 @@ pub(crate) fn facts(name: &str) -> io::Result<Facts> {
     Ok(Facts { up, mtu: u32::try_from(mtu).unwrap_or(0), hardware, queues })
 }
 
-fn request(name: &str) -> io::Result<libc::ifreq> {
+pub(crate) fn request(name: &str) -> io::Result<libc::ifreq> {
     // SAFETY: a C structure of integers and a union of such, for which zero is a valid value.
     let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
     if name.len() >= request.ifr_name.len() {
@@ -333,6 +333,6 @@ pub(crate) fn set_promiscuous(fd: RawFd, index: u32) -> io::Result<()> {
     set_option(fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &member)
 }
 
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
