@@ -195,6 +195,27 @@ pub fn open_existing(url: &str) -> Result<Box<dyn Store>, StoreError> {
     Ok(Box::new(Sqlite::open(sqlite_path(url)?)?))
 }
 
+/// What [`open`] would find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    /// A database that can be written; `older`: its schema will be brought up to date.
+    Ready {
+        /// Made by an earlier version.
+        older: bool,
+    },
+    /// Nothing is there yet; it would be made at this path.
+    Absent(PathBuf),
+}
+
+/// Whether a store could be opened to write, without a change to anything.
+pub fn probe(url: &str) -> Result<Prospect, StoreError> {
+    let path = sqlite_path(url)?;
+    if !path.exists() {
+        return Ok(Prospect::Absent(path.to_owned()));
+    }
+    Sqlite::probe(path).map(|older| Prospect::Ready { older })
+}
+
 /// Is the URL one that [`open`] would try? (For the check of a configuration.)
 pub fn check_url(url: &str) -> Result<(), StoreError> {
     sqlite_path(url).map(|_| ())
@@ -251,6 +272,26 @@ mod tests {
             "store mysql://ringtap:***@db/voip: this build has no MySQL store yet; \
              use sqlite:PATH"
         );
+    }
+
+    #[test]
+    fn a_probe_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls.db");
+        let url = format!("sqlite:{}", path.display());
+        assert_eq!(probe(&url).unwrap(), Prospect::Absent(path.clone()));
+        assert!(!path.exists());
+        drop(open(&url).unwrap());
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(probe(&url).unwrap(), Prospect::Ready { older: false });
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(probe(&url).unwrap(), Prospect::Ready { older: true });
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        assert!(probe(&url).is_err());
+        let files = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 1, "no journal is left");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::outside::{RegisterRecord, TransactionRecord};
 use crate::record::{CallRecord, LoneStream, Record};
 use crate::store::totals::Fact;
 use crate::store::{Counts, Store, StoreError, Written};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,6 +78,21 @@ impl Sqlite {
             return Err(StoreError::Open { path: path.to_owned(), reason });
         }
         Self::connect(path, OpenFlags::empty(), BUSY_MS)
+    }
+
+    /// Whether a database could be written: takes the writer's place in it for a moment. True: its
+    /// schema is not up to date.
+    pub(crate) fn probe(path: &Path) -> Result<bool, StoreError> {
+        let errors = Errors { path: path.to_owned(), waited_ms: BUSY_MS };
+        let fail = |error| errors.line("write to the database", &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+        connection.busy_timeout(Duration::from_millis(BUSY_MS)).map_err(fail)?;
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = connection.transaction_with_behavior(behavior).map_err(fail)?;
+        let version = schema::state(&transaction, &errors)?;
+        transaction.rollback().map_err(fail)?;
+        Ok(version < schema::CURRENT)
     }
 
     fn connect(path: &Path, flags: OpenFlags, busy_ms: u64) -> Result<Self, StoreError> {

@@ -81,7 +81,7 @@ fn attempt(connection: &mut Connection, errors: &Errors) -> Result<(), StoreErro
 }
 
 /// The version of a database of ours; 0 for an empty file.
-fn state(connection: &Connection, errors: &Errors) -> Result<i64, StoreError> {
+pub(super) fn state(connection: &Connection, errors: &Errors) -> Result<i64, StoreError> {
     let fail = |error| errors.line("read the schema", &error);
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fail);
     let foreign = |what| StoreError::Foreign { path: errors.path.clone(), what };
