@@ -47,6 +47,8 @@ pub enum Command {
     Audio(AudioArgs),
     /// Print the ledger of the running sensor: what became of every frame.
     Status(StatusArgs),
+    /// Examine the kernel, the interfaces, the disk and live traffic, before a sensor runs here.
+    Doctor(DoctorArgs),
     /// Check a configuration file and say what is wrong, line by line.
     CheckConfig(CheckConfigArgs),
 }
@@ -129,6 +131,28 @@ pub struct ReplayArgs {
     /// Print no records (only store them, or measure)
     #[arg(long)]
     pub quiet: bool,
+    /// Say what is in the files instead, and what a sensor would miss of it, one line a finding;
+    /// nothing is stored. Exit code 1 if there is a problem
+    #[arg(long, conflicts_with_all = ["store", "spool", "quiet", "intervals"])]
+    pub explain: bool,
+}
+
+/// `ringtap doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "Each line is a finding: ok, note, warning or problem; what it is about; \
+    what is,\nwhat it means, what to do. Exit codes: 0 no problem, 1 a problem, 2 wrong usage.\n\
+    Nothing is changed, and no frame is taken from anybody.")]
+pub struct DoctorArgs {
+    /// What would be run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Look at live traffic for so many seconds; 0: not at all
+    #[arg(long, value_name = "N", default_value_t = 5,
+          value_parser = clap::value_parser!(u16).range(0..=3600))]
+    pub seconds: u16,
+    /// How to print: lines for people, or a JSON object a line (state, about, what, means, do)
+    #[arg(long, value_enum, default_value_t)]
+    pub format: SumFormat,
 }
 
 /// Which store to ask.

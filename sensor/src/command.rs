@@ -2,6 +2,8 @@
 
 mod audio;
 mod decapsulate;
+mod doctor;
+mod explain;
 mod in_place;
 mod live;
 mod outside;
@@ -39,6 +41,7 @@ pub fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Pcap(args) => pcap::pcap(&args)?,
         Command::Audio(args) => audio::audio(&args)?,
         Command::Status(args) => print_status(&args)?,
+        Command::Doctor(args) => return doctor::doctor(&args),
         Command::CheckConfig(args) => return check_config(args.file.as_deref()),
     }
     Ok(ExitCode::SUCCESS)

@@ -28,7 +28,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings(args: &RunArgs) -> anyhow::Result<Config> {
+/// The configuration as the command line changes it.
+pub(super) fn settings(args: &RunArgs) -> anyhow::Result<Config> {
     let mut config = configuration(&args.config)?;
     if !args.interface.is_empty() {
         config.set("interface", &args.interface.join(","), "-i")?;

@@ -347,6 +347,16 @@ impl Default for Config {
     }
 }
 
+#[cfg(test)]
+impl Config {
+    /// The defaults, changed.
+    pub(crate) fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut config = Self::default();
+        change(&mut config);
+        config
+    }
+}
+
 /// The defaults, changed by the file (or by [`DEFAULT_FILE`], if there is one), with what is to
 /// be warned of. The first error ends it.
 pub fn load(file: Option<&Path>) -> Result<(Config, Vec<ConfigError>), ConfigError> {

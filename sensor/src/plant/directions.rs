@@ -13,7 +13,7 @@ use crate::worker::signalling::Heard;
 const PACKETS_MIN: u32 = 20;
 
 /// What one worker has heard, where others can read it.
-pub(super) type Shared = Arc<Mutex<Vec<Heard>>>;
+pub(crate) type Shared = Arc<Mutex<Vec<Heard>>>;
 
 /// What an interface's mirror brings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Directions {
 
 /// Judges by what all workers have heard on one interface. A tap for each direction is no half
 /// mirror: what is missing here may come by another interface.
-pub(super) fn judge(shared: &[Shared], origin: u16) -> Directions {
+pub(crate) fn judge(shared: &[Shared], origin: u16) -> Directions {
     let hosts = sums(shared, |heard| heard.origin == origin);
     if hosts.iter().any(|(_, sent, received)| *sent > 0 && *received > 0) {
         return Directions::Both;

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use ringtap_capture::Frame;
+use ringtap_capture::clock::ClockCounts;
 use ringtap_capture::pcap_file::{Block, FileError, Reader};
 
 use super::SharedPorts;
 use super::placing::Placing;
+use crate::look::Look;
 use crate::worker::LAG_TICKS;
 use crate::worker::decode::Opening;
 use crate::worker::exchange::Progress;
@@ -69,6 +71,10 @@ pub struct Outcome {
     pub frames: u64,
     /// One clear line each: damage, unknown link types, clocks that went back.
     pub remarks: Vec<String>,
+    /// What happened to the clock.
+    pub clock: ClockCounts,
+    /// What was looked at on the way.
+    pub look: Option<Box<Look>>,
 }
 
 /// Reads all files; every load goes to every worker.
@@ -85,6 +91,7 @@ pub struct Reading {
     clock_ns: u64,
     /// A load that was taken and not filled.
     spare: Option<Load>,
+    look: Option<Box<Look>>,
 }
 
 impl std::fmt::Debug for Reading {
@@ -115,7 +122,15 @@ impl Reading {
             tick_start_ns: None,
             clock_ns: 0,
             spare: None,
+            look: None,
         }
+    }
+
+    /// Looks at every frame on the way.
+    #[must_use]
+    pub fn looked_at(mut self, look: Option<Box<Look>>) -> Self {
+        self.look = look;
+        self
     }
 
     /// Reads to the end of the last file, or to the first file that cannot be read at all.
@@ -129,12 +144,14 @@ impl Reading {
             }
             let read = self.file(&mut reader, &mut outcome);
             outcome.remarks.extend(reader.remarks());
+            outcome.clock = reader.counts().clock;
             read?;
             start = Some(reader.next_start());
         }
         let mut last = self.empty_load();
         self.settle(&mut last, self.clock_ns);
         self.send(last);
+        outcome.look = self.look.take();
         Ok(outcome)
     }
 
@@ -195,6 +212,9 @@ impl Reading {
             }
             self.clock_ns = frame.clock;
             self.share(load, index, &frame);
+            if let Some(look) = &mut self.look {
+                look.frame(frame);
+            }
         }
         let count = u32::try_from(block.len()).unwrap_or(u32::MAX);
         self.end_tick(load, count);

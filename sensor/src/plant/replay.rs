@@ -15,6 +15,7 @@ use super::reader::{LOADS_MAX, Load, Outcome, Passed, Reading};
 use super::{Kind, SharedPorts, Stations, opening, start_writer, total};
 use crate::config::Config;
 use crate::ledger::Tally;
+use crate::look::Look;
 use crate::worker::Worker;
 use crate::worker::exchange::Progress;
 use crate::writer::{Show, Written};
@@ -40,6 +41,33 @@ pub fn replay(
     store: Option<Box<dyn Store>>,
     show: Option<Box<dyn Show>>,
 ) -> anyhow::Result<Replayed> {
+    run(config, files, workers, Ends { store, show }, None)
+}
+
+/// The same, with a look at every frame; records are shown and not stored.
+pub fn explained(
+    config: &Config,
+    files: Vec<PathBuf>,
+    workers: usize,
+    show: Box<dyn Show>,
+) -> anyhow::Result<Replayed> {
+    let look = Box::new(Look::new(config, 0));
+    run(config, files, workers, Ends { store: None, show: Some(show) }, Some(look))
+}
+
+/// Where records go.
+struct Ends {
+    store: Option<Box<dyn Store>>,
+    show: Option<Box<dyn Show>>,
+}
+
+fn run(
+    config: &Config,
+    files: Vec<PathBuf>,
+    workers: usize,
+    Ends { store, show }: Ends,
+    look: Option<Box<Look>>,
+) -> anyhow::Result<Replayed> {
     let stations = Stations::build(config, &vec![1; workers], Kind::Files)?;
     let Stations { workers, progress, published, spool, records, .. } = stations;
     let (writer, counts) = start_writer(config, records, Some(Arc::clone(&progress)), store, show)?;
@@ -58,7 +86,8 @@ pub fn replay(
         Arc::clone(&progress),
         out,
         Arc::clone(&passed),
-    );
+    )
+    .looked_at(look);
     let reader = std::thread::Builder::new()
         .name("reader".into())
         .spawn(move || reading.run())

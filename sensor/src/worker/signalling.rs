@@ -15,15 +15,13 @@ use ringtap_sip::{Message, call_id_of, looks_like_sip};
 use ringtap_wire::hep;
 use smallvec::SmallVec;
 
-use directions::Directions;
-
 use super::decode::Decoded;
 use super::endpoints::socket_addr;
 use super::exchange::{Exchange, Note, SipNote};
 use super::spooling::{Kept, Spooling};
 use crate::ledger::{Event, Tally};
 
-pub use directions::Heard;
+pub use directions::{Directions, Heard};
 
 /// Segments that wait for the end of their message at most; older ones are forgotten.
 const WAITING_MAX: usize = 256;

@@ -29,7 +29,7 @@ fn calls(seed: u64, frames: &mut Memory) -> Truth {
 }
 
 /// IPv4 without VLAN: sent by the lower of the two addresses.
-fn is_upward(frame: &[u8]) -> bool {
+pub(crate) fn is_upward(frame: &[u8]) -> bool {
     frame[26..30] < frame[30..34]
 }
 

@@ -10,6 +10,7 @@ mod lab;
 mod sender;
 mod sensor;
 
+mod doctor;
 mod interfaces;
 mod learned;
 mod ledger;

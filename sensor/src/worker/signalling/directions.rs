@@ -28,7 +28,7 @@ pub struct Heard {
 
 /// Counts by interface and host.
 #[derive(Debug)]
-pub(super) struct Directions {
+pub struct Directions {
     hosts: HashMap<(u16, Ip), [u32; 2], FixedState>,
     halved_ns: u64,
 }
@@ -41,7 +41,7 @@ impl Default for Directions {
 
 impl Directions {
     /// A packet with SIP has passed.
-    pub(super) fn note(&mut self, origin: u16, src: Ip, dst: Ip) {
+    pub fn note(&mut self, origin: u16, src: Ip, dst: Ip) {
         for (host, direction) in [(src, 0), (dst, 1)] {
             let room = self.hosts.len() < HOSTS_MAX;
             if let Some(counts) = self.hosts.get_mut(&(origin, host)) {
@@ -55,7 +55,7 @@ impl Directions {
     }
 
     /// The counts now.
-    pub(super) fn heard(&mut self, now_ns: u64) -> Vec<Heard> {
+    pub fn heard(&mut self, now_ns: u64) -> Vec<Heard> {
         if now_ns.saturating_sub(self.halved_ns) >= HALF_NS {
             self.halved_ns = now_ns;
             self.hosts.retain(|_, counts| {

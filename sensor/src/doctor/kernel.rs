@@ -1,0 +1,101 @@
+//! The kernel: how old it is, and whether it takes the capture program.
+
+use std::fs;
+
+use ringtap_capture::Method;
+use ringtap_capture::xdp::load::{LoadError, Program};
+
+use super::finding::{Finding, State};
+use crate::config::Config;
+use crate::plant::options;
+
+/// The oldest that is tried out, and the first that does all (jumbo frames by XDP, TCX).
+const TRIED: (u32, u32) = (6, 1);
+const FULL: (u32, u32) = (6, 6);
+
+pub(super) fn examine(config: &Config) -> Vec<Finding> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut found = vec![age(release.trim())];
+    let jit = fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").unwrap_or_default();
+    found.extend(compiler(jit.trim()));
+    if config.capture != Method::Packet && !config.interface.is_empty() {
+        found.push(program(config));
+    }
+    found
+}
+
+/// `6.18.44-anything`
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn age(release: &str) -> Finding {
+    let new = |state, what: String| Finding::new(state, "kernel", what);
+    let what = format!("Linux {release}");
+    match version(release) {
+        Some(version) if version >= FULL => new(State::Ok, what),
+        Some(version) if version >= TRIED => new(State::Note, what)
+            .means("XDP takes no frames above 3.5 kB")
+            .advice("Linux 6.6 and later do, should the mirror bring jumbo frames"),
+        Some(_) => new(State::Warning, what)
+            .means("older than what is tried out (6.1)")
+            .advice("upgrade the kernel"),
+        None => new(State::Note, format!("unknown version `{release}`")),
+    }
+}
+
+fn compiler(jit: &str) -> Option<Finding> {
+    (jit == "0").then(|| {
+        Finding::new(State::Warning, "kernel", "programs are interpreted, not compiled")
+            .means("each frame costs several times as much")
+            .advice("`sysctl -w net.core.bpf_jit_enable=1`")
+    })
+}
+
+/// Loads the program, attached to nothing.
+fn program(config: &Config) -> Finding {
+    let interface = config.interface.first().map_or("", String::as_str);
+    let (options, _) = options::capture(config, interface, 0);
+    match Program::load(&options.program) {
+        Ok(program) => {
+            let size = program.size().map_or(0, |size| size.instructions);
+            let what = format!("takes the capture program, {size} instructions");
+            Finding::new(State::Ok, "kernel", what)
+        }
+        Err(error) => refused(config.capture, &error),
+    }
+}
+
+fn refused(capture: Method, error: &LoadError) -> Finding {
+    // Without rights no other means is tried either.
+    let falls_back = capture == Method::Auto && !matches!(error, LoadError::NotPermitted { .. });
+    let state = if falls_back { State::Warning } else { State::Problem };
+    let means = if falls_back { "a packet socket is taken instead" } else { "no capture by XDP" };
+    let what = format!("does not take the capture program ({error})");
+    Finding::new(state, "kernel", what).means(means).advice("or set `capture = packet`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(version("6.1.0-28-cloud-amd64"), Some((6, 1)));
+        assert_eq!(version("6.18-rc1"), Some((6, 18)));
+        assert_eq!(version("strange"), None);
+        let states = ["6.18.44", "6.1.0-28", "5.10.0", ""].map(|release| age(release).state);
+        assert_eq!(states, [State::Ok, State::Note, State::Warning, State::Note]);
+    }
+
+    #[test]
+    fn what_is_refused_depends_on_what_else_there_is() {
+        let denied = LoadError::NotPermitted { what: "load" };
+        assert_eq!(refused(Method::Auto, &denied).state, State::Problem);
+        assert_eq!(refused(Method::Auto, &LoadError::NoObject).state, State::Warning);
+        assert_eq!(refused(Method::Xdp, &LoadError::NoObject).state, State::Problem);
+        assert_eq!(compiler("0").map(|one| one.state), Some(State::Warning));
+        assert_eq!(compiler("1"), None);
+    }
+}
