@@ -150,9 +150,19 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u16).range(0..=3600))]
     pub seconds: u16,
-    /// How to print: lines for people, or a JSON object a line (state, about, what, means, do)
+    /// How to print
     #[arg(long, value_enum, default_value_t)]
-    pub format: SumFormat,
+    pub format: FindingFormat,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FindingFormat {
+    /// A line for each, for people.
+    #[default]
+    Table,
+    /// A JSON object for each, with state, about, what, means and do.
+    Json,
 }
 
 /// Which store to ask.

@@ -96,7 +96,7 @@ fn options_on_the_command_line_are_checked_like_the_file() {
 #[test]
 fn every_command_explains_itself() {
     let help = run(ringtap().arg("--help")).well().out;
-    for command in ["run", "replay", "calls", "call", "pcap", "status", "check-config"] {
+    for command in ["run", "replay", "calls", "call", "pcap", "status", "doctor", "check-config"] {
         assert!(help.contains(command));
         let said = run(ringtap().args([command, "--help"])).well();
         assert!(said.out.contains(&format!("Usage: ringtap {command}")), "{}", said.out);

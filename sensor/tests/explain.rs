@@ -168,7 +168,7 @@ fn copies_and_jumps_of_the_clock_are_told() {
     };
     let plan = Plan { shares: Shares::default(), ..plan() };
     let said = explain(&place.capture(&plan, pcap::Options::default(), jump), &[]);
-    assert_eq!(state(&said, "clock", "the clock jumped 1 times"), "warning");
+    assert_eq!(state(&said, "clock", "1 jumps of its clock"), "warning");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::run::settings;
-use crate::cli::{DoctorArgs, SumFormat};
+use crate::cli::{DoctorArgs, FindingFormat};
 use crate::doctor::examine;
 use crate::doctor::finding::{State, Style, print};
 
@@ -15,18 +15,13 @@ use crate::doctor::finding::{State, Style, print};
 pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let config = settings(&args.run)?;
     let look = Duration::from_secs(args.seconds.into());
-    let style = style(args.format);
+    let style = match args.format {
+        FindingFormat::Table => Style::Lines,
+        FindingFormat::Json => Style::Json,
+    };
     let mut tell = |finding: &_| print(finding, style, &mut io::stdout().lock());
     let worst = examine(&config, look, &mut tell).context("cannot print")?;
     Ok(code(worst))
-}
-
-/// How findings are printed.
-pub(super) fn style(format: SumFormat) -> Style {
-    match format {
-        SumFormat::Table => Style::Lines,
-        SumFormat::Json => Style::Json,
-    }
 }
 
 /// What the shell is told.

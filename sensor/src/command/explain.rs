@@ -159,18 +159,26 @@ fn records(recorded: &Recorded) -> Vec<Finding> {
 fn trouble(done: &Replayed) -> Vec<Finding> {
     let mut all = Vec::new();
     let clock = &done.outcome.clock;
-    if clock.steps + clock.held > 0 {
-        let (steps, held) = (clock.steps, clock.held);
-        let what = format!("the clock jumped {steps} times, {held} frames have impossible times");
+    if clock.steps > 0 {
+        let what = format!("{} jumps of its clock, or gaps of more than an hour", clock.steps);
         all.push(
             new(State::Warning, "clock", what)
-                .means("durations over a jump are wrong by it")
-                .advice("synchronise the capturing host's clock"),
+                .means("what lasts over a jump seems shorter or longer by it")
+                .advice("if these are no gaps, synchronise the capturing host's clock"),
         );
+    }
+    if clock.held > 0 {
+        let what = format!("{} frames with times far from all others'", clock.held);
+        all.push(new(State::Note, "clock", what).means("their times are not believed"));
     }
     if clock.back > 0 {
         let what = format!("{} frames are a little behind earlier ones", clock.back);
         all.push(new(State::Note, "clock", what).means("several queues or ports were captured"));
+    }
+    let malformed = done.tally.events_of(Event::SipMalformed);
+    if malformed > 0 {
+        let what = format!("{malformed} malformed messages of SIP");
+        all.push(new(State::Note, "signalling", what).means("they are recorded, with the reason"));
     }
     let lost = happened(&done.tally);
     if !lost.is_empty() {
@@ -180,8 +188,7 @@ fn trouble(done: &Replayed) -> Vec<Finding> {
 }
 
 fn happened(tally: &Tally) -> Vec<String> {
-    const WORDS: [(Event, &str); 7] = [
-        (Event::SipMalformed, "malformed messages"),
+    const WORDS: [(Event, &str); 6] = [
         (Event::TcpMidstream, "TCP connections without their beginning"),
         (Event::TcpHoles, "holes in TCP connections"),
         (Event::DatagramsExpired, "datagrams without all of their fragments"),

@@ -78,7 +78,7 @@ pub enum Style {
 
 /// Columns of the word and of the area.
 const STATE_WIDTH: usize = 7;
-const ABOUT_WIDTH: usize = 16;
+const ABOUT_WIDTH: usize = 20;
 
 /// Prints one.
 ///
@@ -120,7 +120,7 @@ mod tests {
         let line = printed(&finding, Style::Lines);
         assert_eq!(line.lines().count(), 1, "{line}");
         assert!(!line.contains('\x1b'), "{line}");
-        assert!(line.starts_with("warning  eth0 ring         holds 512 of 4096"), "{line}");
+        assert!(line.starts_with("warning  eth0 ring             holds 512 of 4096"), "{line}");
         assert!(line.ends_with(": bursts are lost; `ethtool -G eth0 rx 4096`\n"), "{line}");
         let json: serde_json::Value =
             serde_json::from_str(&printed(&finding, Style::Json)).unwrap();

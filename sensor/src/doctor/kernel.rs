@@ -20,6 +20,8 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     found.extend(compiler(jit.trim()));
     if config.capture != Method::Packet && !config.interface.is_empty() {
         found.push(program(config));
+        let free = fs::read_to_string("/proc/meminfo").ok().and_then(|text| huge_pages(&text));
+        found.extend(pages(config.huge_pages, free));
     }
     found
 }
@@ -50,6 +52,20 @@ fn compiler(jit: &str) -> Option<Finding> {
         Finding::new(State::Warning, "kernel", "programs are interpreted, not compiled")
             .means("each frame costs several times as much")
             .advice("`sysctl -w net.core.bpf_jit_enable=1`")
+    })
+}
+
+/// Huge pages that nobody has.
+fn huge_pages(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("HugePages_Free:"))?;
+    line.trim().parse().ok()
+}
+
+fn pages(wanted: bool, free: Option<u64>) -> Option<Finding> {
+    (wanted && free == Some(0)).then(|| {
+        Finding::new(State::Note, "kernel", "no huge pages are free")
+            .means("sockets take small ones, which costs a little of the rate")
+            .advice("`sysctl -w vm.nr_hugepages=N`: 16 for each queue, with `xdp_buffers = 8192`")
     })
 }
 
@@ -97,5 +113,11 @@ mod tests {
         assert_eq!(refused(Method::Xdp, &LoadError::NoObject).state, State::Problem);
         assert_eq!(compiler("0").map(|one| one.state), Some(State::Warning));
         assert_eq!(compiler("1"), None);
+        assert_eq!(huge_pages("MemFree: 1 kB\nHugePages_Free:       3\n"), Some(3));
+        assert_eq!(pages(true, Some(0)).map(|one| one.state), Some(State::Note));
+        assert_eq!(
+            (pages(true, Some(1)), pages(false, Some(0)), pages(true, None)),
+            (None, None, None)
+        );
     }
 }

@@ -33,7 +33,8 @@ pub fn findings(look: &Look, place: &Place<'_>, config: &Config) -> Vec<Finding>
     let says = Says { look, place, config, found: look.streams.found() };
     let mut all = vec![says.frames()];
     if look.counts.frames > 0 {
-        all.extend([says.sip(), says.rtp(), says.rtcp()]);
+        all.extend([says.sip(), says.rtp()]);
+        all.extend(says.rtcp());
         all.extend(says.directions());
         all.extend(says.tunnels());
         all.extend(says.copies());
@@ -134,14 +135,17 @@ impl Says<'_> {
             .advice("mirror the media's way too")
     }
 
-    fn rtcp(&self) -> Finding {
+    /// Nothing where there is no media that it could speak of.
+    fn rtcp(&self) -> Option<Finding> {
         let packets = self.look.counts.rtcp;
         if packets > 0 {
             let what = format!("{packets} packets, {}", self.rate(packets));
-            return self.say(State::Ok, "rtcp", what);
+            return Some(self.say(State::Ok, "rtcp", what));
         }
-        self.say(State::Note, "rtcp", "no RTCP")
-            .means("the delay of the path is unknown, MOS assumes one")
+        (self.found.streams > 0).then(|| {
+            self.say(State::Note, "rtcp", "no RTCP")
+                .means("the delay of the path is unknown, MOS assumes one")
+        })
     }
 
     fn directions(&self) -> Vec<Finding> {

@@ -247,6 +247,10 @@ fn a_running_sensor_is_asked_and_not_disturbed() {
     assert!(!rates["what"].as_str().unwrap().starts_with("SIP 0.0/s"), "{rates}");
     assert!(!found.says("no frame"), "{found:#?}");
     assert_eq!(found.1, Some(0), "{found:#?}");
+    // Without its socket there is nobody to ask, and what it takes is not seen.
+    let found = Found::run(doctor(&lab, &[], &["-i", FAR, "--seconds", "1"]));
+    assert_eq!(found.state("far0 traffic", "comes first"), "note");
+    assert_eq!(found.state("sensor", "none serves"), "ok");
     let sent = frames.iter().count() as u64;
     sensor.settled(sent);
     let code = sensor.end("TERM");
