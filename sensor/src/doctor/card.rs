@@ -157,7 +157,7 @@ enum Kind {
 }
 
 fn kind(counter: &str) -> Kind {
-    const LOSSES: [&str; 15] = [
+    const LOSSES: [&str; 16] = [
         "drop",
         "discard",
         "miss",
@@ -173,6 +173,7 @@ fn kind(counter: &str) -> Kind {
         "length_err",
         "frame_err",
         "no_mem",
+        "alloc_fail",
     ];
     let counter = counter.to_ascii_lowercase();
     if counter.contains("allowance_exceeded") {
@@ -290,6 +291,7 @@ mod tests {
             ("rx_drops_packet_over_mru[0]", Kind::Loss),
             ("vf_rx_dropped", Kind::Loss),
             ("rx_crc_errors", Kind::Loss),
+            ("queue_0_rx_page_alloc_fail", Kind::Loss),
             ("rx_over_errors", Kind::Loss),
             ("rx0_xdp_drops", Kind::Else),
             ("rx_dropped", Kind::Unwanted),

@@ -89,7 +89,10 @@ fn refused(capture: Method, error: &LoadError) -> Finding {
     let state = if falls_back { State::Warning } else { State::Problem };
     let means = if falls_back { "a packet socket is taken instead" } else { "no capture by XDP" };
     let what = format!("does not take the capture program ({error})");
-    Finding::new(state, "kernel", what).means(means).advice("or set `capture = packet`")
+    let finding = Finding::new(state, "kernel", what).means(means);
+    // What rights there must be, the error says.
+    let is_right = matches!(error, LoadError::NotPermitted { .. });
+    if is_right { finding } else { finding.advice("or set `capture = packet`") }
 }
 
 #[cfg(test)]

@@ -59,16 +59,18 @@ pub(super) fn examine(config: &Config) -> (Vec<Finding>, Option<Disk>) {
     };
     let mut found = vec![room(root, free)];
     let speed = match write(file, TRIAL_BYTES.min(free / TRIAL_PART)) {
-        Ok(speed) => speed,
+        Ok((0, _)) => None,
+        Ok((bytes, seconds)) => {
+            let speed = bytes as f64 / seconds;
+            let what = format!("takes {:.0} MB/s ({} MiB written)", speed / 1e6, bytes >> 20);
+            found.push(Finding::new(State::Ok, "spool speed", what));
+            Some(speed)
+        }
         Err(error) => {
             found.push(cannot(&error));
             None
         }
     };
-    found.extend(speed.map(|speed| {
-        let what = format!("takes {:.0} MB/s ({} MiB written)", speed / 1e6, TRIAL_BYTES >> 20);
-        Finding::new(State::Ok, "spool speed", what)
-    }));
     (found, Some(Disk { free, speed }))
 }
 
@@ -87,8 +89,8 @@ fn room(root: &Path, free: u64) -> Finding {
         .advice("make room, or name another `spooldir`")
 }
 
-/// Writes so much, synced, and gives bytes a second.
-fn write(mut file: std::fs::File, bytes: u64) -> io::Result<Option<f64>> {
+/// Writes so much, synced; gives the bytes and the seconds that it took.
+fn write(mut file: std::fs::File, bytes: u64) -> io::Result<(u64, f64)> {
     // Bytes that no file system can make shorter (an xorshift generator).
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut block = Vec::with_capacity(BLOCK);
@@ -104,8 +106,7 @@ fn write(mut file: std::fs::File, bytes: u64) -> io::Result<Option<f64>> {
         written += block.len() as u64;
     }
     file.sync_all()?;
-    let seconds = begun.elapsed().as_secs_f64();
-    Ok((written > 0).then(|| written as f64 / seconds.max(0.001)))
+    Ok((written, begun.elapsed().as_secs_f64().max(0.001)))
 }
 
 /// How the disk fares with what was seen of traffic.

@@ -186,10 +186,15 @@ impl Says<'_> {
             let (title, key) = (kind.title(), key(kind));
             let what = format!("{packets} datagrams to port {port} look like {title}");
             let set = if kind == Kind::AudioCodes { "set `audiocodes = yes` and " } else { "" };
+            // Its port is known: then it is the depth that keeps it shut.
+            let advice = match self.look.is_tunnel_port(port) {
+                true => "raise `tunnel_depth`".to_owned(),
+                false => format!("{set}add the port to `{key}`"),
+            };
             all.push(
                 self.say(State::Warning, "tunnel", what)
                     .means("what is in them is not seen")
-                    .advice(format!("{set}add the port to `{key}`")),
+                    .advice(advice),
             );
         }
         if counts.gtp > 0 {

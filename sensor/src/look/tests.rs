@@ -131,6 +131,8 @@ fn tunnels_are_told_opened_or_not() {
     let none = Config::with(|c| c.tunnel_depth = 0);
     let found = said(&look_at(&none, &wrapped(Wrap::Gre)), &none);
     assert_eq!(one(&found, "tunnel", "6 packets in more tunnels").state, State::Warning);
+    let found = said(&look_at(&none, &wrapped(Wrap::Vxlan)), &none);
+    assert_eq!(one(&found, "tunnel", "to port 4789 look like").advice, "raise `tunnel_depth`");
 }
 
 #[test]
@@ -192,6 +194,36 @@ fn what_is_encrypted_or_for_somebody_else_is_a_note() {
     assert_eq!(one(&found, "sip", "1 packets of TLS").state, State::Note);
     assert_eq!(one(&found, "hep", "1 messages of HEP").state, State::Note);
     assert_eq!(one(&found, "tunnel", "1 packets of GTP").state, State::Note);
+}
+
+/// Frames that are odd in ways that fuzzing has found worth keeping.
+#[test]
+fn odd_frames_are_looked_at() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let config = Config::default();
+    let (mut look, mut frames) = (Look::new(&config, 0), 0);
+    for folder in ["walk", "link", "tunnel"] {
+        for entry in std::fs::read_dir(corpus.join(folder)).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            for link in [Link::Ethernet, Link::RawIp, Link::Sll, Link::Sll2, Link::Null] {
+                for bytes in [&bytes[..], bytes.get(1..).unwrap_or_default()] {
+                    frames += 1;
+                    let (ts, wire_len) = (frames, bytes.len() as u32);
+                    look.frame(Frame {
+                        ts,
+                        clock: ts,
+                        order: ts,
+                        origin: 0,
+                        link,
+                        wire_len,
+                        bytes,
+                    });
+                }
+            }
+        }
+    }
+    assert!(frames > 1000 && look.counts().frames == frames, "{frames} frames");
+    assert!(!said(&look, &config).is_empty());
 }
 
 proptest! {

@@ -128,11 +128,12 @@ impl Nic {
     }
 
     fn features_names(&mut self) -> Option<Vec<String>> {
-        // A set of sets, 64 bits in all.
-        let question = [GET_SET_LENGTH, 0, 1 << SET_FEATURES, 0];
-        #[cfg(target_endian = "big")]
-        let question = [GET_SET_LENGTH, 0, 0, 1 << SET_FEATURES];
-        let count = answer::set_length(self.ask(&question)?)?;
+        // A set of sets, a number of 64 bits.
+        let [one, other] = match cfg!(target_endian = "little") {
+            true => [1 << SET_FEATURES, 0],
+            false => [0, 1 << SET_FEATURES],
+        };
+        let count = answer::set_length(self.ask(&[GET_SET_LENGTH, 0, one, other])?)?;
         self.strings(SET_FEATURES, count)
     }
 
