@@ -66,8 +66,10 @@ fn queues(name: &str, channels: Channels, processors: usize) -> Finding {
     if now < max && count < processors {
         let best = usize::try_from(max).unwrap_or(usize::MAX).min(processors);
         return new(State::Note)
-            .means("each queue has a worker, processors without a queue are idle")
-            .advice(format!("`ethtool -L {name} combined {best}`, if one worker is too slow"));
+            .means("what comes by one queue is read by one worker; of it, tunnels alone are spread")
+            .advice(format!(
+                "`ethtool -L {name} combined {best}`, or more `workers`, if one is too slow"
+            ));
     }
     new(State::Ok)
 }
@@ -80,7 +82,7 @@ fn spread(name: &str, spreading: &Spreading) -> Option<Finding> {
         let what = format!("all frames go to queue {queue}");
         return Some(
             Finding::new(State::Note, about, what)
-                .means("one worker does all of the work")
+                .means("one worker reads all of it")
                 .advice(format!("`ethtool -X {name} equal QUEUES`, with more than one queue")),
         );
     }
@@ -92,7 +94,7 @@ fn spread(name: &str, spreading: &Spreading) -> Option<Finding> {
                 about,
                 format!("{symmetry}, by addresses, not by UDP's ports"),
             )
-            .means("what one gateway or one tunnel brings comes to one queue")
+            .means("what one gateway sends comes to one queue")
             .advice(format!("`ethtool -N {name} rx-flow-hash udp4 sdfn`")),
         );
     }

@@ -147,6 +147,10 @@ fn judge(
                 Finding::new(State::Note, format!("{name} traffic"), what)
                     .means("what it takes is not seen by this look"),
             );
+            if eye.look.counts().frames == 0 {
+                // Whether nothing came or it took everything, nobody knows.
+                continue;
+            }
         }
         if let Some(error) = &eye.trouble {
             let about = format!("{name} traffic");

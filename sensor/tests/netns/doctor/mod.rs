@@ -251,6 +251,7 @@ fn a_running_sensor_is_asked_and_not_disturbed() {
     let found = Found::run(doctor(&lab, &[], &["-i", FAR, "--seconds", "1"]));
     assert_eq!(found.state("far0 traffic", "comes first"), "note");
     assert_eq!(found.state("sensor", "none serves"), "ok");
+    assert!(!found.says("no frame"), "{found:#?}");
     let sent = frames.iter().count() as u64;
     sensor.settled(sent);
     let code = sensor.end("TERM");
