@@ -12,6 +12,9 @@ use crate::plant::directions::Directions;
 /// Ports that are named in one finding.
 const PORTS_NAMED: usize = 4;
 
+/// Of less time a rate would be chance, s.
+const RATE_SECONDS_MIN: f64 = 0.1;
+
 /// Streams from which on it tells something that none is answered.
 const STREAMS_MIN: usize = 4;
 
@@ -79,11 +82,13 @@ impl Says<'_> {
         self.place.seconds.unwrap_or(told)
     }
 
+    /// How many a second, to stand behind a count.
     fn rate(&self, count: u64) -> String {
         match self.seconds() {
-            // Of less than this a rate would be chance.
-            seconds if seconds >= 0.1 => format!("{:.1}/s", count as f64 / seconds),
-            _ => count.to_string(),
+            seconds if seconds >= RATE_SECONDS_MIN => {
+                format!(", {:.1}/s", count as f64 / seconds)
+            }
+            _ => String::new(),
         }
     }
 
@@ -100,17 +105,20 @@ impl Says<'_> {
                 .advice("check the mirror's source and target ports, and the cable");
         }
         let seconds = self.seconds();
-        let megabits = counts.bytes as f64 * 8.0 / 1e6 / seconds.max(0.001);
         let (frames, bytes) = (counts.frames, counts.bytes);
         let what = format!("{frames} frames, {bytes} bytes in {seconds:.1} s");
-        self.say(State::Ok, "frames", what)
-            .means(format!("{}, {megabits:.2} Mbit/s", self.rate(frames)))
+        let finding = self.say(State::Ok, "frames", what);
+        if seconds < RATE_SECONDS_MIN {
+            return finding;
+        }
+        let megabits = bytes as f64 * 8.0 / 1e6 / seconds;
+        finding.means(format!("{:.1}/s, {megabits:.2} Mbit/s", frames as f64 / seconds))
     }
 
     fn sip(&self) -> Finding {
         let counts = &self.look.counts;
         if counts.sip > 0 {
-            let what = format!("{} packets with SIP, {}", counts.sip, self.rate(counts.sip));
+            let what = format!("{} packets with SIP{}", counts.sip, self.rate(counts.sip));
             return self.say(State::Ok, "sip", what);
         }
         let ports = ranges(&self.config.sipport);
@@ -124,7 +132,7 @@ impl Says<'_> {
         if found.streams > 0 {
             let more = if found.untold > 0 { " at least" } else { "" };
             let (streams, rate) = (found.streams, self.rate(packets));
-            let what = format!("{streams} streams{more}, {packets} packets, {rate}");
+            let what = format!("{streams} streams{more}, {packets} packets{rate}");
             return self.say(State::Ok, "rtp", what);
         }
         let ports = ranges(&self.config.media_ports);
@@ -139,7 +147,7 @@ impl Says<'_> {
     fn rtcp(&self) -> Option<Finding> {
         let packets = self.look.counts.rtcp;
         if packets > 0 {
-            let what = format!("{packets} packets, {}", self.rate(packets));
+            let what = format!("{packets} packets{}", self.rate(packets));
             return Some(self.say(State::Ok, "rtcp", what));
         }
         (self.found.streams > 0).then(|| {
@@ -169,7 +177,7 @@ impl Says<'_> {
         let mut all: Vec<Finding> = tunnels
             .map(|(kind, packets)| {
                 let (title, rate) = (kind.title(), self.rate(packets));
-                let what = format!("{packets} packets out of {title}, {rate}");
+                let what = format!("{packets} packets out of {title}{rate}");
                 self.say(State::Ok, "tunnel", what)
             })
             .collect();
