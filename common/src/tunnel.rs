@@ -10,7 +10,7 @@
 //! (MPLS), RFC 2516 (PPPoE), RFC 2661 and 3931 (L2TP), RFC 1661 (PPP), RFC 8086 (GRE in UDP), RFC
 //! 3378 (EtherIP), TZSP, AudioCodes debug recording.
 
-mod audiocodes;
+pub mod audiocodes;
 mod gre;
 mod l2tp;
 mod mpls;

@@ -70,8 +70,9 @@ pub struct RunArgs {
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Interface to capture on; may be repeated. None is needed with `-O hep=yes` or
-    /// `-O ipfix=yes`, which listen for what capture agents and session border controllers send
+    /// Interface to capture on; may be repeated. None is needed with `-O hep=yes`,
+    /// `-O ipfix=yes` or `-O listen_udp_tunnels=…`, which listen for what capture agents, session
+    /// border controllers and mirrors send
     #[arg(short, long, value_name = "IFACE")]
     pub interface: Vec<String>,
     /// How to capture: auto, xdp, xdp-generic or packet

@@ -4,6 +4,7 @@
 //! ends.
 
 pub mod directions;
+mod listeners;
 pub mod live;
 pub mod options;
 mod placing;

@@ -27,7 +27,7 @@ pub use server::{PeerId, Request, Server};
 /// An answer is no longer than this.
 const ANSWER_MAX: u64 = 16 << 20;
 
-/// Sources of HEP and IPFIX that people are shown; JSON has all.
+/// Sources of a listener that people are shown; JSON has all.
 const SOURCES_SHOWN: usize = 20;
 
 /// How long an answer may take; the sensor's own limits are shorter.
@@ -70,10 +70,8 @@ pub struct Ledger {
     pub uptime_s: u64,
     /// The interfaces; none in a replay.
     pub interfaces: Vec<Interface>,
-    /// The HEP listener.
-    pub hep: Option<agents::Report>,
-    /// The IPFIX listener.
-    pub ipfix: Option<agents::Report>,
+    /// The listeners.
+    pub listeners: Vec<agents::Report>,
     /// User space.
     pub user: Tally,
     /// The spool.
@@ -119,8 +117,7 @@ impl Ledger {
     /// Whether every frame is accounted for. While traffic runs, frames are in flight.
     pub fn balances(&self) -> bool {
         let received: u64 = self.interfaces.iter().map(|i| i.sockets.received).sum();
-        let agents =
-            self.hep.iter().chain(&self.ipfix).map(|listener| listener.delivered).sum::<u64>();
+        let agents: u64 = self.listeners.iter().map(|listener| listener.delivered).sum();
         let given = self.file_frames.unwrap_or(received + agents);
         self.user.in_flight() == 0
             && given == self.user.received
@@ -148,11 +145,8 @@ impl Ledger {
             if let Some(frames) = self.file_frames {
                 map.insert("file_frames".into(), frames.into());
             }
-            if let Some(hep) = &self.hep {
-                map.insert("hep".into(), hep.json.clone());
-            }
-            if let Some(ipfix) = &self.ipfix {
-                map.insert("ipfix".into(), ipfix.json.clone());
+            for listener in &self.listeners {
+                map.insert(listener.key.into(), listener.json.clone());
             }
             if let Some(spool) = &self.spool {
                 map.insert("spool".into(), spool_json(spool));
@@ -260,7 +254,7 @@ pub fn render(ledger: &Value) -> String {
         section(&mut out, "sockets", &interface["sockets"]);
         line(&mut out, "in flight", &interface["in_flight"]);
     }
-    for (name, key) in [("HEP", "hep"), ("IPFIX", "ipfix")] {
+    for (name, key) in [("HEP", "hep"), ("IPFIX", "ipfix"), ("Tunnels", "tunnels")] {
         if !ledger[key].is_null() {
             render_listener(&mut out, name, &ledger[key]);
         }
@@ -279,7 +273,9 @@ pub fn render(ledger: &Value) -> String {
 
 fn render_listener(out: &mut String, name: &str, listener: &Value) {
     let listening = listener["listening"].as_object().into_iter().flatten();
+    let several = |at: &Value| at.as_array().cloned().unwrap_or_else(|| vec![at.clone()]);
     let at: Vec<String> = listening
+        .flat_map(|(means, at)| several(at).into_iter().map(move |at| (means, at)))
         .map(|(means, at)| format!("{means} {}", at.as_str().unwrap_or_default()))
         .collect();
     let _ = writeln!(out, "{name}: {}", at.join(", "));

@@ -166,7 +166,9 @@ impl<P: Ports> Worker<P> {
                 if let Some(token) = capsule.token.filter(|_| !seen.duplicate) {
                     self.correlate(token, &seen.decoded);
                 }
-                if seen.decoded.class == Class::Rtcp && !seen.duplicate {
+                if let Some(tunnel) = &seen.decoded.tunnel {
+                    self.tally.note_tunnel(tunnel.kind);
+                } else if seen.decoded.class == Class::Rtcp && !seen.duplicate {
                     let (flow, bytes) = (seen.decoded.flow(), seen.decoded.payload());
                     self.parts.streams.told(&flow, bytes, (ts, clock), &mut self.tally);
                 }

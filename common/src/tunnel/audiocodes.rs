@@ -52,6 +52,34 @@ struct Header {
     payload: usize,
 }
 
+/// The longest header without its extension.
+pub const HEADER_MAX: usize = 28;
+
+/// What tells where a recording ends that others follow in a stream: the header does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The IP packet that begins here.
+    Packet(usize),
+    /// The SIP message that begins here.
+    Message(usize),
+    /// Nothing.
+    Untold,
+}
+
+/// How the recording that these bytes begin with ends. `None`: it is none, or they are fewer than
+/// [`HEADER_MAX`] and do not tell.
+#[must_use]
+pub fn extent<C: Cursor>(c: &C) -> Option<Extent> {
+    let header = header(c, 0)?;
+    Some(if header.extra & HEADER_ADDED != 0 && header.extra & PIECE == 0 {
+        Extent::Packet(header.payload)
+    } else if matches!(header.media, SIP | TLS | TLS_PEEK) {
+        Extent::Message(header.payload)
+    } else {
+        Extent::Untold
+    })
+}
+
 /// A recording of `len` bytes at `at`, in a packet with these headers.
 pub(super) fn enter<C: Cursor>(c: &C, outer: &Headers, at: usize, len: usize) -> Option<Entry> {
     let header = header(c, at)?;

@@ -26,6 +26,7 @@ pub use state::audio::audio;
 pub use state::call_machine::call_machine;
 pub use state::fragments::fragments;
 pub use state::media_stream::media_stream;
+pub use state::recording::recording;
 pub use state::sip_frame::sip_frame;
 pub use state::tcp_stream::tcp_stream;
 pub use state::websocket::websocket;
@@ -34,7 +35,7 @@ pub use state::websocket::websocket;
 pub type Check = fn(&[u8]);
 
 /// All checks by name. A corpus folder and a libFuzzer program bear the same name.
-pub const CHECKS: [(&str, Check); 19] = [
+pub const CHECKS: [(&str, Check); 20] = [
     ("walk", walk),
     ("link", link),
     ("tunnel", tunnel),
@@ -47,6 +48,7 @@ pub const CHECKS: [(&str, Check); 19] = [
     ("vq", vq),
     ("hep", hep),
     ("ipfix", ipfix),
+    ("recording", recording),
     ("sip_frame", sip_frame),
     ("fragments", fragments),
     ("tcp_stream", tcp_stream),

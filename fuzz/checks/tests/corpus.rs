@@ -59,6 +59,6 @@ macro_rules! replays {
 }
 
 replays! {
-    walk link tunnel rtp rtcp sip_message sdp capture_file spool_read vq hep ipfix
+    walk link tunnel rtp rtcp sip_message sdp capture_file spool_read vq hep ipfix recording
     sip_frame fragments tcp_stream websocket call_machine media_stream audio
 }

@@ -37,6 +37,8 @@ pub(crate) use counted;
 counted! {
     /// What happens to any listener.
     Event {
+        /// Datagrams that a socket had no room for.
+        SocketDropped "socket_dropped",
         /// Messages that told no time.
         TimeMissing "time_missing",
         /// Messages whose time was too far off.
@@ -83,13 +85,6 @@ impl<K: Counted> Counters<K> {
             && let Some(count) = self.all.get(what.place())
         {
             count.fetch_add(times, Ordering::Relaxed);
-        }
-    }
-
-    /// Sets what somebody else counts.
-    pub fn set(&self, what: K, value: u64) {
-        if let Some(count) = self.all.get(what.place()) {
-            count.store(value, Ordering::Relaxed);
         }
     }
 

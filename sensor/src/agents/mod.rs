@@ -1,11 +1,12 @@
-//! What the listeners for agents (HEP, IPFIX) have in common.
+//! What the listeners (HEP, IPFIX, tunnels) have in common.
 //!
-//! In the order of the way: `stream` lets connections in (TCP, TLS) and cuts what they bring into
-//! messages, which the listener reads; `sources` judges their time, `packet` builds the packet
-//! that an agent saw, `post` sends it by a `lane` to the worker of its hosts. `counts` is how all
-//! of it is counted. What messages look like is not known here.
+//! In the order of the way: `datagrams` receives by UDP, `stream` lets connections in (TCP, TLS)
+//! and cuts what they bring into messages, which the listener reads; `sources` judges their time,
+//! `packet` builds the packet that an agent saw, `post` sends it by a `lane` to the worker of its
+//! hosts. `counts` is how all of it is counted. What messages look like is not known here.
 
 pub(crate) mod counts;
+pub(crate) mod datagrams;
 mod lane;
 pub(crate) mod packet;
 pub(crate) mod post;
@@ -13,7 +14,7 @@ mod sources;
 pub(crate) mod stream;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub use counts::{Counted, Counters, Event};
-pub use lane::{Capsule, Inbox, Lanes, Parcel, lanes};
+pub use lane::{Capsule, Inbox, Lanes, Parcel};
 
 use sources::Sources;
 
@@ -62,7 +63,7 @@ pub(crate) struct House {
     pub(crate) who: &'static str,
     pub(crate) events: Counters<Event>,
     pub(crate) sources: Sources,
-    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) lanes: Lanes,
     stop: AtomicBool,
 }
 
@@ -71,7 +72,7 @@ impl House {
     pub(crate) fn new(
         who: &'static str,
         (system_time, skew_max): (bool, Duration),
-        lanes: Arc<Lanes>,
+        lanes: Lanes,
     ) -> Arc<Self> {
         let sources = Sources::new(system_time, skew_max);
         Arc::new(Self {
@@ -112,7 +113,7 @@ impl Threads {
         let thread = std::thread::Builder::new().name(name).spawn(run);
         self.threads.push(thread.map_err(|error| ListenError::Thread(who, error))?);
         if let Ok(at) = at {
-            tracing::info!("{who} is listened to by {means} at {at}");
+            tracing::info!("{who}: {means} is listened to at {at}");
             self.at.push((means, at));
         }
         Ok(())
@@ -128,12 +129,18 @@ impl Threads {
         }
     }
 
-    /// Where they listen, by means.
+    /// Where they listen, by means: an address, or several.
     pub(crate) fn json(&self) -> Value {
-        let at = |(name, at): &(&'static str, SocketAddr)| {
-            ((*name).to_owned(), Value::from(at.to_string()))
-        };
-        self.at.iter().map(at).collect()
+        let mut all = serde_json::Map::new();
+        for (means, at) in &self.at {
+            let at = Value::from(at.to_string());
+            match all.get_mut(*means) {
+                None => drop(all.insert((*means).to_owned(), at)),
+                Some(Value::Array(several)) => several.push(at),
+                Some(one) => *one = Value::Array(vec![one.take(), at]),
+            }
+        }
+        Value::Object(all)
     }
 }
 
@@ -143,9 +150,20 @@ impl Drop for Threads {
     }
 }
 
+/// A listener that runs.
+pub trait Listener: std::fmt::Debug {
+    /// Ends all its threads; what they have received is in the inboxes then.
+    fn stop(&mut self);
+
+    /// What it has done so far.
+    fn report(&self) -> Report;
+}
+
 /// What a listener has done so far.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// The listener's name in the ledger.
+    pub key: &'static str,
     /// Packets that went to workers.
     pub delivered: u64,
     /// The whole, for the ledger.
@@ -158,12 +176,37 @@ pub(crate) fn object(pairs: impl Iterator<Item = (&'static str, u64)>) -> Value 
     Value::Object(pairs)
 }
 
+/// A way that something comes: from a peer to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+}
+
 /// A socket for connections, at one address or all.
 pub(crate) fn listen(
     who: &'static str,
     address: Option<IpAddr>,
     port: u16,
 ) -> Result<TcpListener, ListenError> {
+    bind(who, address, port, TcpListener::bind)
+}
+
+/// A socket for datagrams, at one address or all.
+pub(crate) fn socket(
+    who: &'static str,
+    address: Option<IpAddr>,
+    port: u16,
+) -> Result<UdpSocket, ListenError> {
+    bind(who, address, port, UdpSocket::bind)
+}
+
+fn bind<T>(
+    who: &'static str,
+    address: Option<IpAddr>,
+    port: u16,
+    open: impl Fn(SocketAddr) -> io::Result<T>,
+) -> Result<T, ListenError> {
     // All addresses: of both families, where the system has both.
     let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
     let mut wanted = match address {
@@ -173,8 +216,8 @@ pub(crate) fn listen(
     .into_iter();
     loop {
         let at = SocketAddr::new(wanted.next().unwrap_or(any[1]), port);
-        match TcpListener::bind(at) {
-            Ok(listener) => return Ok(listener),
+        match open(at) {
+            Ok(socket) => return Ok(socket),
             Err(error) if wanted.len() > 0 && error.kind() != io::ErrorKind::AddrInUse => {}
             Err(source) => return Err(ListenError::Bind { who, at, source }),
         }

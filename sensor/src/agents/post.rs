@@ -61,15 +61,23 @@ impl Post {
     /// Sends a packet; waits for room at its worker as long as that. False: there was none.
     pub(crate) fn send(&mut self, letter: &Letter<'_>, patience: Duration) -> bool {
         let (ts, clock) = self.date(letter.name, letter.told_ns);
-        let capsule = Capsule {
-            ts,
-            clock,
-            told: letter.told,
-            token: letter.token,
-            packet: packet::build(&letter.flow, letter.tos, letter.payload),
-        };
-        let hosts = FlowKey { sport: 0, dport: 0, ..letter.flow }.symmetric_hash(SEED);
-        self.house.lanes.send(hosts, Parcel::Packet(capsule), patience)
+        let packet = packet::build(&letter.flow, letter.tos, letter.payload);
+        let Letter { told, token, .. } = *letter;
+        let capsule = Capsule { ts, clock, told, token, packet };
+        self.house.lanes.send(hosts(&letter.flow), Parcel::Packet(capsule), patience)
+    }
+
+    /// Sends a packet of a tunnel, in which one of this flow is.
+    pub(crate) fn forward(
+        &mut self,
+        from: IpAddr,
+        inner: &FlowKey,
+        packet: Box<[u8]>,
+        patience: Duration,
+    ) -> bool {
+        let (ts, clock) = self.date((from, 0), None);
+        let capsule = Capsule { ts, clock, told: None, token: None, packet };
+        self.house.lanes.send(hosts(inner), Parcel::Packet(capsule), patience)
     }
 
     /// The same with what an agent says about a call.
@@ -77,4 +85,9 @@ impl Post {
         let call = report.call_key;
         self.house.lanes.send(call, Parcel::Report(Box::new(report)), patience)
     }
+}
+
+/// A number for the two hosts of a flow, the same both ways.
+fn hosts(flow: &FlowKey) -> u64 {
+    FlowKey { sport: 0, dport: 0, ..*flow }.symmetric_hash(SEED)
 }

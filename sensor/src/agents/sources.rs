@@ -96,7 +96,7 @@ impl Sources {
         source.messages += 1;
         source.heard_ns = heard.clock_ns;
         let Some(told_ns) = heard.told_ns else {
-            counts.note(Event::TimeMissing, 1);
+            counts.note(Event::TimeMissing, u64::from(!self.system_time));
             return heard.unix_ns;
         };
         let ahead_ns = i128::from(told_ns) - i128::from(heard.unix_ns);

@@ -7,7 +7,7 @@
 pub(crate) mod tls;
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -17,7 +17,7 @@ use rustix::net::sockopt;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::counts::Event;
-use super::{House, LOOK};
+use super::{House, LOOK, Way};
 
 /// A message, or the start of TLS, may take so long.
 const UNFINISHED_MAX: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub(crate) trait Taker: Send + 'static {
 
     /// Takes a whole message; waits for room at the workers at most `patience`. What is to be
     /// answered is put behind `answer`, which goes out before the next message is read.
-    fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration, answer: &mut Vec<u8>);
+    fn message(&mut self, bytes: &[u8], way: Way, patience: Duration, answer: &mut Vec<u8>);
 
     /// Counts what is no message.
     fn broken(&mut self);
@@ -139,8 +139,12 @@ impl<F: Fn() -> T, T: Taker> Door<F> {
                 continue;
             };
             let (table, mine) = (Arc::clone(&self.table), Arc::clone(&place));
+            let Ok(to) = stream.local_addr() else {
+                self.table.leave(&place);
+                continue;
+            };
             let guest = Guest {
-                from: from.ip(),
+                way: Way { from, to },
                 place,
                 reader: (self.reader)(),
                 house: Arc::clone(&self.house),
@@ -189,7 +193,7 @@ impl Line for StreamOwned<ServerConnection, TcpStream> {
 
 /// One connection.
 struct Guest<T> {
-    from: IpAddr,
+    way: Way,
     place: Arc<Place>,
     house: Arc<House>,
     reader: T,
@@ -260,7 +264,7 @@ impl<T: Taker> Guest<T> {
             match self.reader.frame(rest) {
                 Ok(Some(len)) if (1..=rest.len()).contains(&len) => {
                     let message = rest.get(..len).unwrap_or_default();
-                    self.reader.message(message, self.from, PATIENCE, &mut answer);
+                    self.reader.message(message, self.way, PATIENCE, &mut answer);
                     at += len;
                     if !answer.is_empty() {
                         write(stream, &answer)?;

@@ -51,7 +51,7 @@ fn doubts(config: &Config) -> impl Iterator<Item = &'static str> {
     let wide = (1024..=u16::MAX).filter(|&port| both(port)).count() > 10_000;
     [
         (
-            config.interface.is_empty() && !config.hep.on && !config.ipfix.on,
+            config.interface.is_empty() && !config.listens(),
             "no interface is named: `ringtap run` will want -i",
         ),
         (

@@ -7,6 +7,7 @@ use ringtap_common::tunnel::Kind;
 
 use super::hep::{address, file, secret};
 use super::side_tables::{save_sdp, sip_history};
+use super::tunnels::udp_kinds;
 use super::value::{self, list, number, path, ports, yes_no};
 use super::{Config, ConfigError, MediaFilter, Mode, SaveRtp, Spread, names};
 
@@ -86,6 +87,8 @@ const COUNT: &str = "a number (1 to 4000000)";
 const LEVEL: &str = "a level of zstd (-7 to 22)";
 const PORTS: &str = "ports and ranges (5060,5070-5080)";
 const TUNNEL_PORTS: &str = "ports and ranges (4789,4790), or no";
+const UDP_TUNNELS: &str =
+    "kinds of tunnels (vxlan,geneve,tzsp,l2tp,gre_udp,mpls,hperm,audiocodes), or no";
 const PORT: &str = "a port (1 to 65535; 0: any that is free)";
 const HEADERS: &str = "names of SIP headers (at most 8)";
 const HEADERS_MAX: usize = 8;
@@ -258,6 +261,16 @@ macro_rules! ipfix {
     };
 }
 
+/// The same for a field of the listener for tunnels.
+macro_rules! listen {
+    ($field:ident, $read:expr) => {
+        |c, text| {
+            c.listen.$field = $read(text)?;
+            Some(())
+        }
+    };
+}
+
 /// Puts ports into those of a kind of tunnel.
 macro_rules! tunnel {
     ($kind:ident) => {
@@ -296,6 +309,16 @@ pub(super) static KEYS: &[Key] = keys! {
     "udp_port_audiocodes" TUNNEL_PORTS
         => tunnel!(AudioCodes), |c| c.tunnel_ports.clear(Kind::AudioCodes);
     "tunnel_depth" "a number (0 to 8)" => set!(tunnel_depth, |text| number(text, 0, 8));
+    "listen_udp_tunnels" UDP_TUNNELS => |c, text| {
+        c.listen.udp.extend(udp_kinds(text)?);
+        Some(())
+    }, |c| c.listen.udp.clear();
+    "listen_tcp_audiocodes" YES_NO => listen!(tcp_audiocodes, yes_no);
+    "tcp_port_audiocodes" PORT => listen!(tcp_port_audiocodes, port);
+    "listen_bind_ip" "an address; nothing: all of them" => listen!(bind_ip, address);
+    "listen_connections_max" "connections (1 to 4096)"
+        => listen!(connections, |text| number(text, 1, 4096));
+    "listen_memory" "MiB (1 to 65536)" => listen!(memory_mb, |text| number(text, 1, 65_536));
     "hep" YES_NO => hep!(on, yes_no);
     "hep_bind_ip" "an address; nothing: all of them" => hep!(bind_ip, address);
     "hep_bind_port" PORT => hep!(bind_port, port);

@@ -28,7 +28,7 @@ pub use hep::Hep;
 pub use ipfix::Ipfix;
 pub use lines::Fault;
 pub use side_tables::{SaveSdp, SipHistory};
-pub use tunnels::TunnelPorts;
+pub use tunnels::{Listen, TunnelPorts};
 pub use value::PortRange;
 
 /// The file that is read when none is named, if it is there.
@@ -79,6 +79,8 @@ pub struct Config {
     pub audiocodes: bool,
     /// Tunnels in tunnels that are opened at most; 0: none is.
     pub tunnel_depth: u8,
+    /// The listener for tunnels.
+    pub listen: Listen,
     /// What agents send is received.
     pub hep: Hep,
     /// What Oracle's session border controllers send is received.
@@ -279,6 +281,7 @@ impl Default for Config {
             tunnel_ports: TunnelPorts::default(),
             audiocodes: false,
             tunnel_depth: ringtap_common::peel::DEPTH,
+            listen: Listen::default(),
             hep: Hep::default(),
             ipfix: Ipfix::default(),
             media_filter: MediaFilter::Default,
@@ -344,6 +347,13 @@ impl Default for Config {
             spool_segment_s: 300,
             status_socket: PathBuf::from("/run/ringtap/status.sock"),
         }
+    }
+}
+
+impl Config {
+    /// Whether anything is listened to.
+    pub fn listens(&self) -> bool {
+        self.hep.on || self.ipfix.on || self.listen.is_on()
     }
 }
 

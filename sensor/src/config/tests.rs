@@ -170,7 +170,7 @@ fn every_key_takes_something_and_refuses_nonsense() {
         assert_eq!(tried.is_ok(), takes_any, "{}", key.name);
         let good = [
             "yes", "5060", "1", "20", "64", "256", "eth0", "auto", "span", "default", "zstd",
-            "none", "::1",
+            "none", "::1", "vxlan",
         ];
         let taken = good.iter().any(|value| config.set(key.name, value, "-o").is_ok());
         assert!(taken, "{}", key.name);

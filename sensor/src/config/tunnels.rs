@@ -1,12 +1,14 @@
-//! On which UDP ports tunnels are looked for.
+//! On which UDP ports tunnels are looked for, and which of them the host's own sockets receive.
 //!
 //! Tunnels that are IP protocols of their own (IP in IP, GRE, ERSPAN), and those on Ethernet
 //! (MPLS, PPPoE), need no key: they are recognised as what they are.
 
+use std::net::IpAddr;
+
 use ringtap_common::maps::{PortSets, TUNNEL_PORTS};
 use ringtap_common::tunnel::Kind;
 
-use super::value::{PortRange, ports};
+use super::value::{PortRange, list, ports};
 
 /// Where debug recordings by AudioCodes are sent, unless something else is said.
 const AUDIOCODES_PORT: u16 = 925;
@@ -51,6 +53,12 @@ impl TunnelPorts {
         }
     }
 
+    /// The ports of a kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = u16> + '_ {
+        let ranges = self.0.iter().filter(move |(known, _)| *known == kind);
+        ranges.flat_map(|(_, (first, last))| *first..=*last)
+    }
+
     /// A port that two kinds want.
     pub(super) fn contested(&self) -> Option<u16> {
         self.0.iter().enumerate().find_map(|(at, (kind, range))| {
@@ -60,4 +68,61 @@ impl TunnelPorts {
                 .find_map(|(first, last)| (first <= last).then_some(first))
         })
     }
+}
+
+/// What the `listen…` keys say: tunnels that the host's own sockets receive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Kinds over UDP, at the ports of each.
+    pub udp: Vec<Kind>,
+    /// Recordings by AudioCodes over TCP,
+    pub tcp_audiocodes: bool,
+    /// at this port.
+    pub tcp_port_audiocodes: u16,
+    /// Where; `None`: at all addresses.
+    pub bind_ip: Option<IpAddr>,
+    /// Connections at once.
+    pub connections: usize,
+    /// What waits for workers at most, MiB.
+    pub memory_mb: usize,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            udp: Vec::new(),
+            tcp_audiocodes: false,
+            tcp_port_audiocodes: AUDIOCODES_PORT,
+            bind_ip: None,
+            connections: 256,
+            memory_mb: 32,
+        }
+    }
+}
+
+impl Listen {
+    /// Whether anything is listened to.
+    pub fn is_on(&self) -> bool {
+        self.tcp_audiocodes || !self.udp.is_empty()
+    }
+
+    /// Whether recordings by AudioCodes are.
+    pub fn audiocodes(&self) -> bool {
+        self.tcp_audiocodes || self.udp.contains(&Kind::AudioCodes)
+    }
+}
+
+/// Kinds of tunnels that come by UDP, or that there are none.
+pub(super) fn udp_kinds(text: &str) -> Option<Vec<Kind>> {
+    if text == "no" {
+        return Some(Vec::new());
+    }
+    let kind = |name: &str| {
+        Kind::from_label(name).filter(|kind| {
+            use Kind::{AudioCodes, Geneve, GreUdp, HpErm, L2tp, Mpls, Tzsp, Vxlan};
+            matches!(kind, Vxlan | Geneve | Tzsp | L2tp | GreUdp | Mpls | HpErm | AudioCodes)
+        })
+    };
+    let kinds: Vec<Kind> = list(text).map(kind).collect::<Option<_>>()?;
+    (!kinds.is_empty()).then_some(kinds)
 }

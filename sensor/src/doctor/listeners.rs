@@ -8,6 +8,7 @@ use std::path::Path;
 use super::finding::{Finding, State};
 use crate::agents::{ListenError, listen};
 use crate::config::Config;
+use crate::plant::options;
 
 /// Processes and their descriptors that are looked through for a port's owner, at most.
 const PROCESSES_MAX: usize = 50_000;
@@ -47,8 +48,20 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     if ipfix.on {
         wanted.push(("IPFIX", Transport::Tcp, ipfix.bind_ip, ipfix.bind_port));
     }
+    let tunnels = options::tunnels(config);
+    if let Ok(Some(tunnels)) = &tunnels {
+        let at = tunnels.address;
+        wanted.extend(tunnels.udp.iter().map(|(kind, p)| (kind.title(), Transport::Udp, at, *p)));
+        wanted.extend(tunnels.tcp.map(|tcp| ("AudioCodes", Transport::Tcp, at, tcp.port)));
+    }
     let mut found: Vec<Finding> =
         wanted.into_iter().map(|(who, by, at, port)| port_of(who, by, at, port)).collect();
+    if let Err(error) = tunnels {
+        found.push(
+            Finding::new(State::Problem, "listener", error.to_string())
+                .means("`ringtap run` does not start"),
+        );
+    }
     if hep.on {
         found.extend([&hep.tls_cert, &hep.tls_key].into_iter().flatten().filter_map(|f| file(f)));
         if hep.tls_cert.is_some() != hep.tls_key.is_some() {
@@ -183,6 +196,23 @@ mod tests {
         drop(taken);
         assert_eq!(port_of("HEP", Transport::Tcp, Some(local), port).state, State::Ok);
         assert_eq!(examine(&Config::default()), []);
+    }
+
+    #[test]
+    fn ports_of_tunnels_are_looked_at_like_others() {
+        let mut config = Config::default();
+        for (key, value) in [
+            ("listen_udp_tunnels", "vxlan"),
+            ("listen_tcp_audiocodes", "yes"),
+            ("listen_bind_ip", "192.0.2.1"),
+        ] {
+            config.set(key, value, "-O").unwrap();
+        }
+        let found = examine(&config);
+        let about: Vec<&str> = found.iter().map(|one| one.about.as_ref()).collect();
+        assert_eq!(about, ["VXLAN udp", "VXLAN udp", "AudioCodes tcp"]);
+        config.set("tunnel_depth", "0", "-O").unwrap();
+        assert!(examine(&config)[0].what.contains("tunnel_depth"));
     }
 
     #[test]

@@ -71,10 +71,10 @@ pub fn examine(
     tell(privileges::examine(config))?;
     tell(clock::examine())?;
     let mut interfaces: Vec<Watched> = config.interface.iter().map(|n| Watched::new(n)).collect();
-    if interfaces.is_empty() && !config.hep.on && !config.ipfix.on {
+    if interfaces.is_empty() && !config.listens() {
         let nothing = Finding::new(State::Problem, "interface", "no interface is named")
             .means("nothing is captured")
-            .advice("give -i IFACE, or set `interface`, `hep = yes` or `ipfix = yes`");
+            .advice("give -i IFACE, or set `interface`, `hep`, `ipfix` or `listen_udp_tunnels`");
         tell(vec![nothing])?;
     }
     for one in &mut interfaces {

@@ -41,8 +41,6 @@ counts::counted! {
         Version2 "version_2",
         /// and version 3.
         Version3 "version_3",
-        /// Datagrams that the socket had no room for.
-        SocketDropped "socket_dropped",
         /// Chunks of vendors and of unknown types.
         UnknownChunks "unknown_chunks",
         /// Chunks of a wrong length.

@@ -1,7 +1,7 @@
 //! The HEP listener: capture agents send SIP, RTCP and RTP here, and it goes the packets' way.
 //!
-//! In the order of the way: `udp`, and what all listeners have in common ([`crate::agents`]),
-//! receive messages, `reader` checks and unpacks them (`payload`, `report`) and sends them on.
+//! In the order of the way: what all listeners have in common ([`crate::agents`]) receives
+//! messages, `reader` checks and unpacks them (`payload`, `report`) and sends them on.
 //! `counts` has one end for every message. What packets mean is the workers' business; what HEP
 //! looks like is `wire`'s.
 
@@ -9,7 +9,6 @@ mod counts;
 mod payload;
 mod reader;
 mod report;
-mod udp;
 
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -21,7 +20,9 @@ use serde_json::json;
 pub use counts::{Counts, Event, Outcome};
 
 use crate::agents::stream::{self, Door};
-use crate::agents::{House, Lanes, ListenError, Report, Threads, listen, object};
+use crate::agents::{
+    House, Lanes, ListenError, Listener, Report, Threads, datagrams, listen, object,
+};
 use reader::Reader;
 
 /// Its name.
@@ -96,7 +97,7 @@ impl Hep {
     ///
     /// # Errors
     /// A port is taken, or a certificate is not usable.
-    pub fn open(options: Options, lanes: Arc<Lanes>) -> Result<Self, ListenError> {
+    pub fn open(options: Options, lanes: Lanes) -> Result<Self, ListenError> {
         let context = options.tls.as_ref().map(stream::tls::context).transpose()?;
         let (tcp, udp) = bind(&options)?;
         let tls = match &options.tls {
@@ -109,7 +110,8 @@ impl Hep {
         let shared = Arc::new(Shared { options, counts: Counts::default(), house });
         if let Some(socket) = udp {
             let reader = Reader::new(Arc::clone(&shared));
-            threads.start(("udp", socket.local_addr()), move || udp::run(&socket, reader))?;
+            let (at, house) = (socket.local_addr(), Arc::clone(&shared.house));
+            threads.start(("udp", at), move || datagrams::run(socket, &house, reader))?;
         }
         for (means, listener, context) in [("tcp", Some(tcp), None), ("tls", tls, context)] {
             let Some(listener) = listener else { continue };
@@ -121,14 +123,14 @@ impl Hep {
         }
         Ok(Self { shared, threads })
     }
+}
 
-    /// Ends all threads; what they have received is in the inboxes then.
-    pub fn stop(&mut self) {
+impl Listener for Hep {
+    fn stop(&mut self) {
         self.threads.stop();
     }
 
-    /// What it has done so far.
-    pub fn report(&self) -> Report {
+    fn report(&self) -> Report {
         let Counts { outcomes, events } = &self.shared.counts;
         let house = &self.shared.house;
         let json = json!({
@@ -138,7 +140,7 @@ impl Hep {
             "events": object(events.pairs().chain(house.events.pairs())),
             "sources": house.sources.json(),
         });
-        Report { delivered: outcomes.of(Outcome::Delivered), json }
+        Report { key: "hep", delivered: outcomes.of(Outcome::Delivered), json }
     }
 }
 

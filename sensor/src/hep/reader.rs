@@ -14,6 +14,7 @@ use super::Shared;
 use super::counts::{Event, Outcome};
 use super::payload::{inflate, is_json, sip};
 use super::report::rtcp;
+use crate::agents::Way;
 use crate::agents::packet::{self, PAYLOAD_MAX};
 use crate::agents::post::{Letter, Post};
 use crate::agents::stream::{Broken, Taker};
@@ -37,12 +38,6 @@ impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let post = Post::new(Arc::clone(&shared.house));
         Self { shared, post }
-    }
-
-    /// Takes one message all the way; waits for room at the workers at most `patience`.
-    pub(super) fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration) {
-        let outcome = self.deliver(bytes, from, patience);
-        self.shared.counts.outcomes.note(outcome.err().unwrap_or(Outcome::Delivered), 1);
     }
 
     fn deliver(&mut self, bytes: &[u8], from: IpAddr, patience: Duration) -> Result<(), Outcome> {
@@ -108,8 +103,9 @@ impl Taker for Reader {
         hep::frame(stream).map_err(|_| Broken)
     }
 
-    fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration, _answer: &mut Vec<u8>) {
-        Self::message(self, bytes, from, patience);
+    fn message(&mut self, bytes: &[u8], way: Way, patience: Duration, _answer: &mut Vec<u8>) {
+        let outcome = self.deliver(bytes, way.from.ip(), patience);
+        self.shared.counts.outcomes.note(outcome.err().unwrap_or(Outcome::Delivered), 1);
     }
 
     fn broken(&mut self) {

@@ -17,7 +17,7 @@ use serde_json::json;
 pub use counts::{Counts, Event, Kind, Outcome};
 
 use crate::agents::stream::{Door, Table};
-use crate::agents::{House, Lanes, ListenError, Report, Threads, listen, object};
+use crate::agents::{House, Lanes, ListenError, Listener, Report, Threads, listen, object};
 use reader::Reader;
 
 /// Its name.
@@ -60,7 +60,7 @@ impl Ipfix {
     ///
     /// # Errors
     /// The port is taken.
-    pub fn open(options: Options, lanes: Arc<Lanes>) -> Result<Self, ListenError> {
+    pub fn open(options: Options, lanes: Lanes) -> Result<Self, ListenError> {
         let listener = listen(WHO, options.address, options.port)?;
         let house = House::new(WHO, (options.system_time, options.skew_max), lanes);
         let mut threads = Threads::new(Arc::clone(&house));
@@ -73,14 +73,14 @@ impl Ipfix {
         threads.start(("tcp", at), move || door.run())?;
         Ok(Self { shared, threads })
     }
+}
 
-    /// Ends all threads; what they have received is in the inboxes then.
-    pub fn stop(&mut self) {
+impl Listener for Ipfix {
+    fn stop(&mut self) {
         self.threads.stop();
     }
 
-    /// What it has done so far.
-    pub fn report(&self) -> Report {
+    fn report(&self) -> Report {
         let Counts { sets, outcomes, events } = &self.shared.counts;
         let house = &self.shared.house;
         let json = json!({
@@ -91,6 +91,6 @@ impl Ipfix {
             "events": object(events.pairs().skip(1).chain(house.events.pairs())),
             "sources": house.sources.json(),
         });
-        Report { delivered: outcomes.of(Outcome::Delivered), json }
+        Report { key: "ipfix", delivered: outcomes.of(Outcome::Delivered), json }
     }
 }

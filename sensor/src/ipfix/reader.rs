@@ -11,6 +11,7 @@ use ringtap_wire::ipfix::{self, Kind, Message, Qos, Reject, Set, Sip};
 use super::Shared;
 use super::counts::{self, Event, Outcome};
 use super::quality;
+use crate::agents::Way;
 use crate::agents::packet::{self, PAYLOAD_MAX};
 use crate::agents::post::{Letter, Post};
 use crate::agents::stream::{Broken, Taker};
@@ -47,10 +48,10 @@ impl Taker for Reader {
         ipfix::frame(stream).map_err(|_| Broken)
     }
 
-    fn message(&mut self, bytes: &[u8], from: IpAddr, patience: Duration, answer: &mut Vec<u8>) {
+    fn message(&mut self, bytes: &[u8], way: Way, patience: Duration, answer: &mut Vec<u8>) {
         let Ok(message) = Message::parse(bytes) else { return self.broken() };
         self.shared.counts.events.note(Event::Messages, 1);
-        let origin = Origin { name: (from, message.domain), patience };
+        let origin = Origin { name: (way.from.ip(), message.domain), patience };
         for set in message.sets() {
             let Ok(set) = set else {
                 self.shared.counts.events.note(Event::Malformed, 1);

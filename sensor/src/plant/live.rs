@@ -20,12 +20,11 @@ use ringtap_cdr::Store;
 use ringtap_common::verdict::Fate;
 
 use super::directions::{self, Directions};
+use super::listeners::Wanted;
 use super::replay::FailGuard;
 use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, total};
-use crate::agents::{Inbox, lanes};
+use crate::agents::{Inbox, Listener};
 use crate::config::Config;
-use crate::hep::Hep;
-use crate::ipfix::Ipfix;
 use crate::ledger::{Published, Tally};
 use crate::live::{Asked, Desk, now_us};
 use crate::status::{Interface, Ledger, PeerId, Request, Server, Verdict};
@@ -71,12 +70,11 @@ pub fn capture(
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Captured> {
     let mut status = Server::open(&config.status_socket)?;
-    let (hep, ipfix) = (options::hep(config)?, options::ipfix(config));
-    let agents_too = hep.is_some() || ipfix.is_some();
-    if config.interface.is_empty() && !agents_too {
+    let listening = Wanted::of(config)?;
+    if config.interface.is_empty() && !listening.any() {
         bail!(
-            "no interface is named: give -i IFACE, `interface` in the configuration, hep = yes \
-             or ipfix = yes"
+            "no interface is named: give -i IFACE, `interface` in the configuration, or a \
+             listener (hep = yes, ipfix = yes, listen_udp_tunnels)"
         );
     }
     let mut opened = open_all(config)?;
@@ -90,7 +88,7 @@ pub fn capture(
         queues.resize_with(wanted, Vec::new);
     }
     let in_kernel = opened.iter().all(|(_, o)| o.xdp.is_some());
-    let dedup = !in_kernel || opened.len() > 1 || agents_too;
+    let dedup = !in_kernel || opened.len() > 1 || listening.any();
     let spread = options::spread(config, &read_by, queues.len());
     let kind = Kind::Live { dedup, spread };
     let sources: Vec<usize> = queues.iter().map(Vec::len).collect();
@@ -107,19 +105,16 @@ pub fn capture(
     let stats: Vec<Stats> = queues.iter().map(|sources| empty_stats(sources)).collect();
     let heard: Vec<directions::Shared> = queues.iter().map(|_| Arc::default()).collect();
     let agents = u16::try_from(opened.len()).unwrap_or(u16::MAX);
-    let lane_count = if agents_too { queues.len() } else { 0 };
-    let (lanes, inboxes) = lanes(lane_count, options::agents_memory(config));
-    let lanes = Arc::new(lanes);
-    let hep = hep.map(|hep| Hep::open(hep, Arc::clone(&lanes))).transpose()?;
-    let ipfix = ipfix.map(|ipfix| Ipfix::open(ipfix, Arc::clone(&lanes))).transpose()?;
-    let mut inboxes = inboxes.into_iter();
+    let mut inboxes: Vec<Inbox> = queues.iter().map(|_| Inbox::default()).collect();
+    let listeners = listening.open(config, &mut inboxes)?;
     let mut threads = Vec::new();
-    for (index, (worker, sources)) in workers.into_iter().zip(queues).enumerate() {
+    let each = workers.into_iter().zip(queues).zip(inboxes);
+    for (index, ((worker, sources), inbox)) in each.enumerate() {
         let (Some(shared), Some(heard)) = (stats.get(index), heard.get(index)) else { continue };
         let station = Station {
             worker,
             sources: sources.into_iter().map(|(_, source)| source).collect(),
-            inbox: inboxes.next(),
+            inbox,
             agents,
             stats: Arc::clone(shared),
             heard: Arc::clone(heard),
@@ -137,7 +132,7 @@ pub fn capture(
     }
     let started = Instant::now();
     let mut watch =
-        Watch { started, opened: &opened, hep, ipfix, published, counts, stats, heard, spool };
+        Watch { started, opened: &opened, listeners, published, counts, stats, heard, spool };
     for (name, opened) in &opened {
         if let Some(size) = opened.xdp.as_ref().and_then(|xdp| xdp.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
@@ -149,8 +144,7 @@ pub fn capture(
     for xdp in opened.iter().filter_map(|(_, o)| o.xdp.as_ref()) {
         let _ = xdp.stop();
     }
-    watch.hep.iter_mut().for_each(Hep::stop);
-    watch.ipfix.iter_mut().for_each(Ipfix::stop);
+    watch.listeners.iter_mut().for_each(|listener| listener.stop());
     drain.store(true, Ordering::Release);
     let mut died = false;
     for thread in threads {
@@ -243,8 +237,8 @@ fn start(
 struct Station {
     worker: Worker<SharedPorts>,
     sources: Vec<Box<dyn Source>>,
-    /// What agents send, and the number that their packets have instead of an interface's.
-    inbox: Option<Inbox>,
+    /// What listeners receive, and the number that it has instead of an interface's.
+    inbox: Inbox,
     agents: u16,
     stats: Stats,
     heard: directions::Shared,
@@ -300,11 +294,11 @@ impl Station {
             worker.has_read(index, read_ns);
             passed_ns = passed_ns.min(read_ns);
         }
-        if let Some(inbox) = &mut self.inbox {
+        if !self.inbox.is_alone() {
             let wait = if self.sources.is_empty() { IDLE } else { Duration::ZERO };
             let agents = self.agents;
-            frames += inbox.take(wait, &mut |parcel| worker.parcel(parcel, agents));
-            inbox.pass(passed_ns);
+            frames += self.inbox.take(wait, &mut |parcel| worker.parcel(parcel, agents));
+            self.inbox.pass(passed_ns);
         } else if self.sources.is_empty() {
             // What it has comes from other workers.
             std::thread::sleep(wait);
@@ -315,7 +309,7 @@ impl Station {
 
     /// Asks the sockets what they lost: for the ledger, and for the streams that miss packets.
     fn share_stats(&mut self) {
-        let mut lost = self.worker.spread_lost();
+        let mut lost = self.worker.spread_lost() + self.inbox.lost();
         let mut shared = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
         for ((_, slot), source) in shared.iter_mut().zip(&mut self.sources) {
             *slot = source.stats();
@@ -335,8 +329,7 @@ impl Station {
 struct Watch<'a> {
     started: Instant,
     opened: &'a [(String, Opened)],
-    hep: Option<Hep>,
-    ipfix: Option<Ipfix>,
+    listeners: Vec<Box<dyn Listener>>,
     published: Vec<Arc<Published>>,
     counts: WriterCounts,
     stats: Vec<Stats>,
@@ -374,7 +367,7 @@ impl Watch<'_> {
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                let left = look_at(&mut links) || self.hep.is_some() || self.ipfix.is_some();
+                let left = look_at(&mut links) || !self.listeners.is_empty();
                 if !left {
                     bail!("no interface is left to capture on");
                 }
@@ -463,8 +456,7 @@ impl Watch<'_> {
             interfaces: interfaces
                 .map(|(at, one)| self.interface(at, one, &stats, &user))
                 .collect(),
-            hep: self.hep.as_ref().map(Hep::report),
-            ipfix: self.ipfix.as_ref().map(Ipfix::report),
+            listeners: self.listeners.iter().map(|listener| listener.report()).collect(),
             user,
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
             workers: self.published.iter().map(|p| p.read().received).collect(),

@@ -3,21 +3,27 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
 use compact_str::CompactString;
 use ringtap_call::CustomHeaders;
 use ringtap_capture::affinity::processors;
 use ringtap_capture::packet_socket::PacketOptions;
 use ringtap_capture::xdp::{BusyPoll, XdpOptions};
 use ringtap_common::maps::{self, PortSet, PortSets};
+use ringtap_common::tunnel::Kind;
 use ringtap_sip::Header;
 use ringtap_spool::Compression;
 
+use super::opening;
 use crate::config::{Config, MediaFilter, Mode, SaveRtp, Spread};
 use crate::worker::record::dialog::Kept;
 use crate::worker::spooling::{self, Saving};
 use crate::worker::spread::Which;
 use crate::worker::streams;
-use crate::{hep, ipfix};
+use crate::{hep, ipfix, tunnels};
+
+/// UDP ports at which tunnels are listened to, at most: each has a thread.
+const SOCKETS_MAX: usize = 16;
 
 /// How much of a MESSAGE's text is kept, in bytes.
 const MESSAGE_TEXT_MAX: usize = 4096;
@@ -31,7 +37,7 @@ pub fn ports(config: &Config) -> PortSets {
     fill(&mut sets.sip_udp, &config.sipport);
     fill(&mut sets.sip_tcp, &config.sipport);
     fill(&mut sets.media, &config.media_ports);
-    config.tunnel_ports.fill(&mut sets, config.audiocodes);
+    config.tunnel_ports.fill(&mut sets, config.audiocodes || config.listen.audiocodes());
     sets
 }
 
@@ -272,10 +278,41 @@ pub fn ipfix(config: &Config) -> Option<ipfix::Options> {
     })
 }
 
-/// Bytes of what agents send that wait for workers at most.
-pub fn agents_memory(config: &Config) -> usize {
-    let of = |on: bool, megabytes: usize| if on { megabytes << 20 } else { 0 };
-    of(config.hep.on, config.hep.memory_mb) + of(config.ipfix.on, config.ipfix.memory_mb)
+/// The listener for tunnels; `None`: there is none.
+pub fn tunnels(config: &Config) -> anyhow::Result<Option<tunnels::Options>> {
+    let (told, ports) = (&config.listen, &config.tunnel_ports);
+    if !told.is_on() {
+        return Ok(None);
+    }
+    if config.tunnel_depth == 0 {
+        anyhow::bail!(
+            "tunnels are listened to, and tunnel_depth = 0 opens none: set it to 1 or more"
+        );
+    }
+    let first = |kind: Kind| {
+        let name = if kind == Kind::GreUdp { "gre" } else { kind.label() };
+        let wanted = format!("{} is listened to: udp_port_{name} must name its port", kind.title());
+        ports.of(kind).find(|port| *port > 0).context(wanted)
+    };
+    let mut udp: Vec<(Kind, u16)> = Vec::new();
+    for kind in &told.udp {
+        first(*kind)?;
+        udp.extend(ports.of(*kind).take(SOCKETS_MAX + 1).map(|port| (*kind, port)));
+    }
+    udp.sort_unstable();
+    udp.dedup();
+    if udp.len() > SOCKETS_MAX {
+        anyhow::bail!("tunnels are listened to at {SOCKETS_MAX} UDP ports at most: name fewer");
+    }
+    let tcp = if told.tcp_audiocodes {
+        let (port, udp_port) = (told.tcp_port_audiocodes, first(Kind::AudioCodes)?);
+        Some(tunnels::Tcp { port, udp_port })
+    } else {
+        None
+    };
+    let (address, connections) = (told.bind_ip, told.connections);
+    let opening = opening(config);
+    Ok(Some(tunnels::Options { address, udp, tcp, connections, opening }))
 }
 
 /// Workers, where no interface says how many.

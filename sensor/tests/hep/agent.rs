@@ -113,17 +113,20 @@ pub(crate) struct Call {
     /// When its INVITE was.
     pub(crate) began: Duration,
     pub(crate) protocol: u8,
+    /// Where the caller receives media, and where the called side does.
+    pub(crate) media: [SocketAddr; 2],
 }
 
-/// Where the caller receives media, and where the called side does.
-pub(crate) const MEDIA: [([u8; 4], u16); 2] = [([10, 1, 0, 1], 4000), ([10, 1, 0, 2], 6000)];
+/// Where media is received, unless something else is said.
+const MEDIA: [([u8; 4], u16); 2] = [([10, 1, 0, 1], 4000), ([10, 1, 0, 2], 6000)];
 
 impl Call {
     /// Call `n`, between ports of two hosts.
     pub(crate) fn new(n: u64, ports: (u16, u16)) -> Self {
         let dialog =
             Dialog::new(n, ([10, 0, 0, 1], ports.0).into(), ([10, 0, 0, 2], ports.1).into());
-        Self { dialog, began: now() - Duration::from_secs(10), protocol: 17 }
+        let began = now() - Duration::from_secs(10);
+        Self { dialog, began, protocol: 17, media: MEDIA.map(Into::into) }
     }
 
     fn sip(&self, ms: u64, message: &Message<'_>) -> Seen {
@@ -138,7 +141,7 @@ impl Call {
 
     /// INVITE, 180, 200, ACK.
     pub(crate) fn answered(&self) -> Vec<Seen> {
-        let media = MEDIA.map(|at| Media::new(at.into(), 0, "PCMU/8000"));
+        let media = self.media.map(|at| Media::new(at, 0, "PCMU/8000"));
         let [offer, answer] = &media;
         [
             (0, Message::request(Side::Caller, Method::Invite, 1).media(offer)),
@@ -173,7 +176,7 @@ impl Call {
             let header = Rtp { payload_type: 0, marker: seq == 0, seq, timestamp, ssrc: 0xabc };
             header.write(&mut payload);
             payload.extend([0xff; 160]);
-            let way = (MEDIA[0].into(), MEDIA[1].into());
+            let way = (self.media[0], self.media[1]);
             let at = self.began + Duration::from_millis(2100 + u64::from(seq) * 20);
             Seen { way, at, kind: RTP, protocol: 17, payload }
         };
@@ -182,7 +185,7 @@ impl Call {
 
     /// What the called side says in JSON about what it received.
     pub(crate) fn rtcp_json(&self) -> Seen {
-        let [from, to] = [MEDIA[1], MEDIA[0]].map(|(ip, port)| (ip, port + 1).into());
+        let [to, from] = self.media.map(|at| (at.ip(), at.port() + 1).into());
         let payload = br#"{"type":201,"ssrc":99,"report_count":1,"report_blocks":[{
             "source_ssrc":2748,"fraction_lost":0,"packets_lost":3,"highest_seq_no":49,
             "ia_jitter":80,"lsr":0,"dlsr":0}]}"#;

@@ -34,7 +34,7 @@ fn counts(part: &Value, wanted: &[(&str, u64)]) {
 #[test]
 fn calls_over_udp_and_tcp_cut_at_every_byte() {
     let mut sensor = started(&[]);
-    let mut stream = greeted(sensor.at_ipfix());
+    let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let (udp, tcp) = (Call::new(1, PORTS), Call::new(2, (49_152, 5060)));
     for sets in [sets(&udp, sip_udp), sets(&tcp, sip_tcp)] {
         for byte in sets.iter().flat_map(|set| message(std::slice::from_ref(set))) {
@@ -52,7 +52,7 @@ fn calls_over_udp_and_tcp_cut_at_every_byte() {
         assert!(said.contains(over) && said.contains("INVITE") && said.contains("BYE"), "{said}");
         assert_eq!(record["vlan"], 7, "{record:#}");
     }
-    let ipfix = sensor.settled_ipfix(13);
+    let ipfix = sensor.settled_of("ipfix", 13);
     counts(&ipfix["became"], &[("answered", 1), ("delivered", 12)]);
     let kinds = [("sip_udp_in", 3), ("sip_udp_out", 3), ("sip_tcp_in", 3), ("sip_tcp_out", 3)];
     counts(&ipfix["sets"], &[&kinds[..], &[("handshake", 1)]].concat());
@@ -66,7 +66,7 @@ fn calls_over_udp_and_tcp_cut_at_every_byte() {
 #[test]
 fn quality_stands_with_the_call_of_each_side() {
     let mut sensor = started(&[]);
-    let mut stream = greeted(sensor.at_ipfix());
+    let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let (inner, outer) = (Call::new(1, PORTS), Call::new(2, PORTS));
     let ids = [&inner, &outer].map(|call| call.dialog.call_id.as_str());
     let ended = inner.began + Duration::from_secs(6);
@@ -75,7 +75,7 @@ fn quality_stands_with_the_call_of_each_side() {
     let figures = message(&[quality(ended, ids), quality(ended, ["", ""])]);
     stream.write_all(&[first, second, figures].concat()).unwrap();
     sensor.calls(2);
-    let ipfix = sensor.settled_ipfix(4);
+    let ipfix = sensor.settled_of("ipfix", 4);
     counts(
         &ipfix["became"],
         &[("answered", 1), ("delivered", 12), ("reported", 1), ("no_call", 1)],
@@ -122,7 +122,7 @@ fn quality_stands_with_the_call_of_each_side() {
 #[test]
 fn media_is_scored_and_belongs_to_its_call() {
     let mut sensor = started(&["media_ports=40000-65535"]);
-    let mut stream = greeted(sensor.at_ipfix());
+    let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let call = Call::new(1, PORTS);
     let id = call.dialog.call_id.as_str();
     let mut signalling = sets(&call, sip_udp);
@@ -134,7 +134,7 @@ fn media_is_scored_and_belongs_to_its_call() {
     let sent = rtp.iter().take(20).map(|seen| media(&away(seen), Some(id)));
     let all: Vec<Vec<u8>> = signalling.into_iter().chain(received).chain(sent).collect();
     stream.write_all(&message(&all)).unwrap();
-    sensor.settled_ipfix(2);
+    sensor.settled_of("ipfix", 2);
     let until = Instant::now() + Duration::from_secs(20);
     while sensor.events()["correlated_flows"] != 1 {
         assert!(Instant::now() < until, "{:#}", sensor.events());
@@ -147,7 +147,7 @@ fn media_is_scored_and_belongs_to_its_call() {
     let mut counts: Vec<u64> = streams.iter().filter_map(|one| one["received"].as_u64()).collect();
     counts.sort_unstable();
     assert_eq!(counts, [20, 30], "{streams:#?}");
-    let ipfix = sensor.settled_ipfix(3);
+    let ipfix = sensor.settled_of("ipfix", 3);
     assert_eq!((&ipfix["sets"]["rtp_in"], &ipfix["sets"]["rtp_out"]), (&30.into(), &20.into()));
     assert!(sensor.end().contains("Ledger: balances"));
 }
@@ -155,7 +155,7 @@ fn media_is_scored_and_belongs_to_its_call() {
 #[test]
 fn what_is_not_read_is_counted_and_what_follows_is_heard() {
     let mut sensor = started(&[]);
-    let mut stream = greeted(sensor.at_ipfix());
+    let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let call = Call::new(1, PORTS);
     let good = sets(&call, sip_udp);
     let seen = &call.all()[0];
@@ -186,7 +186,7 @@ fn what_is_not_read_is_counted_and_what_follows_is_heard() {
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert_eq!(stream.read(&mut answer).unwrap(), 0, "it hangs up");
     whole(&sensor.calls(1)[0]);
-    let ipfix = sensor.settled_ipfix(5);
+    let ipfix = sensor.settled_of("ipfix", 5);
     counts(
         &ipfix["became"],
         &[
@@ -212,7 +212,7 @@ fn the_controllers_time_is_believed_or_not() {
     let mut sensor = started(&["ipfix_use_system_time=yes"]);
     let before = agent::now();
     let call = Call::new(1, PORTS);
-    let mut stream = greeted(sensor.at_ipfix());
+    let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     stream.write_all(&message(&sets(&call, sip_udp))).unwrap();
     let record = &sensor.calls(1)[0];
     let text = record["calldate"].as_str().unwrap();
@@ -223,7 +223,7 @@ fn the_controllers_time_is_believed_or_not() {
 #[test]
 fn a_peer_that_takes_no_answer_hurts_nobody() {
     let mut sensor = started(&[]);
-    let at = sensor.at_ipfix();
+    let at = sensor.at_of("ipfix", "tcp");
     let mut deaf = greeted(at);
     let flood = std::thread::spawn(move || {
         let hello = message(&[set(256, &[0; 60_000])]);
@@ -232,7 +232,7 @@ fn a_peer_that_takes_no_answer_hurts_nobody() {
     let call = Call::new(1, PORTS);
     greeted(at).write_all(&message(&sets(&call, sip_udp))).unwrap();
     whole(&sensor.calls(1)[0]);
-    let ipfix = sensor.with_event_ipfix("connections_deaf", 1);
+    let ipfix = sensor.with_event_of("ipfix", "connections_deaf", 1);
     assert_eq!(ipfix["events"]["malformed"], 0, "{ipfix:#}");
     flood.join().unwrap();
 }
@@ -240,13 +240,13 @@ fn a_peer_that_takes_no_answer_hurts_nobody() {
 #[test]
 fn connections_are_bounded_and_a_cut_one_is_counted() {
     let mut sensor = started(&["ipfix_connections_max=2"]);
-    let at = sensor.at_ipfix();
+    let at = sensor.at_of("ipfix", "tcp");
     let (mut first, _second) = (greeted(at), greeted(at));
     let mut third = TcpStream::connect(at).unwrap();
     assert_eq!(third.read(&mut [0]).unwrap_or(0), 0, "it is shown out");
     first.write_all(&message(&[set(256, b"half")])[..19]).unwrap();
     drop(first);
-    let ipfix = sensor.with_event_ipfix("connections_cut", 1);
+    let ipfix = sensor.with_event_of("ipfix", "connections_cut", 1);
     counts(
         &ipfix["events"],
         &[("connections", 2), ("connections_refused", 1), ("connections_cut", 1)],

@@ -9,6 +9,7 @@ mod ipfix;
 mod kamailio;
 mod sensor;
 mod tls;
+mod tunnels;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream, UdpSocket};

@@ -84,26 +84,24 @@ impl Sensor {
         said.status.success().then(|| serde_json::from_slice(&said.stdout).unwrap())
     }
 
+    /// A listener's part of the ledger.
+    pub(crate) fn part(&self, listener: &str) -> Value {
+        self.ask().unwrap()[listener].clone()
+    }
+
     /// The HEP part of the ledger.
     pub(crate) fn hep(&self) -> Value {
-        self.ask().unwrap()["hep"].clone()
+        self.part("hep")
     }
 
-    /// The IPFIX part of the ledger.
-    fn ipfix(&self) -> Value {
-        self.ask().unwrap()["ipfix"].clone()
+    /// Where a listener listens by that means.
+    pub(crate) fn at_of(&self, listener: &str, means: &str) -> SocketAddr {
+        self.part(listener)["listening"][means].as_str().unwrap().parse().unwrap()
     }
 
-    /// Where it listens for IPFIX.
-    pub(crate) fn at_ipfix(&self) -> SocketAddr {
-        self.ipfix()["listening"]["tcp"].as_str().unwrap().parse().unwrap()
-    }
-
-    /// The IPFIX part once an event was counted so often.
-    pub(crate) fn with_event_ipfix(&mut self, event: &str, times: u64) -> Value {
-        self.wait_for(event, |sensor| {
-            Some(sensor.ipfix()).filter(|ipfix| ipfix["events"][event] == times)
-        })
+    /// The same of HEP.
+    pub(crate) fn at(&self, means: &str) -> SocketAddr {
+        self.at_of("hep", means)
     }
 
     /// What workers have counted beside frames.
@@ -119,24 +117,14 @@ impl Sensor {
         })
     }
 
-    /// Where it listens by that means.
-    pub(crate) fn at(&self, means: &str) -> SocketAddr {
-        self.hep()["listening"][means].as_str().unwrap().parse().unwrap()
-    }
-
     /// The HEP part once so many messages have come, all is counted, and the ledger balances.
     pub(crate) fn settled(&mut self, messages: u64) -> Value {
         self.settled_of("hep", messages)
     }
 
-    /// The same of IPFIX.
-    pub(crate) fn settled_ipfix(&mut self, messages: u64) -> Value {
-        self.settled_of("ipfix", messages)
-    }
-
-    fn settled_of(&mut self, listener: &str, messages: u64) -> Value {
+    /// The same of any listener.
+    pub(crate) fn settled_of(&mut self, listener: &str, messages: u64) -> Value {
         let mut last = Value::Null;
-        let what = format!("{messages} messages");
         let until = Instant::now() + LIMIT;
         while Instant::now() < until {
             last = self.ask().unwrap();
@@ -145,13 +133,18 @@ impl Sensor {
             }
             thread::sleep(LOOK);
         }
-        panic!("not within {LIMIT:?}: {what}: {last:#}");
+        panic!("not within {LIMIT:?}: {messages} messages: {last:#}");
     }
 
     /// The HEP part once an event was counted so often.
     pub(crate) fn with_event(&mut self, event: &str, times: u64) -> Value {
+        self.with_event_of("hep", event, times)
+    }
+
+    /// The same of any listener.
+    pub(crate) fn with_event_of(&mut self, listener: &str, event: &str, times: u64) -> Value {
         self.wait_for(event, |sensor| {
-            Some(sensor.hep()).filter(|hep| hep["events"][event] == times)
+            Some(sensor.part(listener)).filter(|part| part["events"][event] == times)
         })
     }
 

@@ -29,7 +29,7 @@ const PARSER_S: u64 = 120;
 const MACHINE_S: u64 = 600;
 
 /// Every target, and its time unless another is asked for.
-const TARGETS: [(&str, u64); 19] = [
+const TARGETS: [(&str, u64); 20] = [
     ("walk", PARSER_S),
     ("link", PARSER_S),
     ("tunnel", PARSER_S),
@@ -42,6 +42,7 @@ const TARGETS: [(&str, u64); 19] = [
     ("vq", PARSER_S),
     ("hep", PARSER_S),
     ("ipfix", PARSER_S),
+    ("recording", PARSER_S),
     ("sip_frame", MACHINE_S),
     ("fragments", MACHINE_S),
     ("tcp_stream", MACHINE_S),

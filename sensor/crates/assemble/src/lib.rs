@@ -1,5 +1,5 @@
 //! Whole messages from pieces: IP datagrams from fragments, SIP messages from TCP segments, plain
-//! or in WebSocket frames.
+//! or in WebSocket frames, recordings by AudioCodes from a connection.
 //!
 //! Everything here is pure and bounded: bytes and a clock go in, whole messages come out, and
 //! every limit has a counter. The same input gives the same output on every machine. It reads no
@@ -10,6 +10,7 @@
 
 pub mod fragments;
 mod framer;
+pub mod recording;
 pub mod sip_frame;
 pub mod stream;
 pub mod websocket;

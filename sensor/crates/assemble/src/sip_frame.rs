@@ -15,6 +15,15 @@ const KEPT_MAX: usize = 4096;
 /// A start line, at most; a longer line is garbage.
 pub const START_LINE_MAX: usize = 4096;
 
+/// Length of the message that these bytes begin with, headers and body; `None`: its headers do
+/// not end here. A message that does not tell how long its body is has none.
+#[must_use]
+pub fn message_len(bytes: &[u8]) -> Option<usize> {
+    let headers = headers_end(bytes)?;
+    let body = content_length(bytes.get(..headers)?).unwrap_or(0);
+    usize::try_from(body).ok()?.checked_add(headers)
+}
+
 /// What has happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -94,6 +94,82 @@ pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Memory for what the kernel says beside a datagram: the larger of two kinds of address.
+#[repr(C, align(8))]
+struct Beside([u8; 64]);
+
+/// Receives a datagram: its length in the buffer, who sent it, and which address of this host it
+/// was sent to where the socket tells that.
+pub(crate) fn receive(
+    fd: RawFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    // SAFETY: both are structures of integers and pointers, for which zeros are valid.
+    let (mut from, mut message): (libc::sockaddr_storage, libc::msghdr) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut beside = Beside([0; 64]);
+    message.msg_name = (&raw mut from).cast();
+    message.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut beside).cast();
+    message.msg_controllen = size_of::<Beside>() as _;
+    // SAFETY: every pointer in `message` is to memory of this function or of `buffer`, writable
+    // for the length that stands beside it.
+    let len = unsafe { libc::recvmsg(fd, &raw mut message, 0) };
+    let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
+    let from = address(&from).ok_or(io::ErrorKind::InvalidData)?;
+    Ok((len, from, destination(&message)))
+}
+
+/// The address in what the kernel has written.
+fn address(from: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    let from_ptr = std::ptr::from_ref(from);
+    match libc::c_int::from(from.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the storage is larger and as strictly aligned; its family says what it holds.
+            let v4 = unsafe { &*from_ptr.cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
+            Some((ip, u16::from_be(v4.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let v6 = unsafe { &*from_ptr.cast::<libc::sockaddr_in6>() };
+            Some((Ipv6Addr::from(v6.sin6_addr.s6_addr), u16::from_be(v6.sin6_port)).into())
+        }
+        _ => None,
+    }
+}
+
+/// What the kernel says about the address that a datagram was sent to.
+fn destination(message: &libc::msghdr) -> Option<IpAddr> {
+    // SAFETY: `message` is as `recvmsg` has left it, and its control memory is alive.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: these give headers that lie whole within the control memory, or null.
+    while let Some(header) = unsafe { next.as_ref() } {
+        // SAFETY: the data behind a header that the kernel wrote.
+        let data = unsafe { libc::CMSG_DATA(header) };
+        match (header.cmsg_level, header.cmsg_type) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                // SAFETY: the kernel writes this structure for this type, perhaps unaligned.
+                let info: libc::in_pktinfo =
+                    unsafe { data.cast::<libc::in_pktinfo>().read_unaligned() };
+                return Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into());
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                // SAFETY: as above.
+                let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
+                return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+            }
+            _ => {}
+        }
+        // SAFETY: `next` is a header of `message`.
+        next = unsafe { libc::CMSG_NXTHDR(message, next) };
+    }
+    None
 }
 
 /// Lets the kernel do the receive work of a busy-polling socket now.
