@@ -10,7 +10,7 @@ use crate::sensor::Sensor;
 const CALLS: usize = 3;
 
 /// A program that is told to end when this value goes.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -21,14 +21,14 @@ impl Drop for Running {
     }
 }
 
-fn start(command: &mut Command, folder: &Path) -> Running {
+pub(crate) fn start(command: &mut Command, folder: &Path) -> Running {
     let null = || Stdio::null();
     let command = command.current_dir(folder).stdin(null()).stdout(null()).stderr(null());
     Running(command.spawn().expect("kamailio and sipp can be run"))
 }
 
 /// A port that is free now.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -7,6 +7,7 @@ mod controller;
 mod correlation;
 mod ipfix;
 mod kamailio;
+mod rtpengine;
 mod sensor;
 mod tls;
 mod tunnels;

@@ -15,7 +15,7 @@ mod ladder;
 mod live;
 mod ties;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use compact_str::CompactString;
 use ringtap_sip::{Header, Message, Method, NameAddr, Text};
@@ -62,6 +62,8 @@ pub(crate) struct Call {
     /// Hashes of the To-tags of [`CallSummary::branches`], in their order.
     tags_of_branches: SmallVec<[u64; 2]>,
     changes: changes::Changes,
+    /// The host that the first answer came from: behind a proxy, not the one that was called.
+    answerer: Option<IpAddr>,
     /// Ends of flows that agents say are the call's.
     correlated: Vec<SocketAddr>,
     /// The last answer that could set the session timer has set it.
@@ -114,6 +116,7 @@ impl Call {
             challenged_cseq: None,
             tags_of_branches: SmallVec::new(),
             changes: changes::Changes::default(),
+            answerer: None,
             correlated: Vec::new(),
             timer_runs: false,
         }

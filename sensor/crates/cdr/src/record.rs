@@ -280,10 +280,10 @@ impl CallRecord {
     }
 
     /// The stream that speaks for a direction, with its index: of those that this side *sends*,
-    /// the one with the most packets (the first of equals).
+    /// the one with the most packets; of equals one that RTCP reports on, else the first.
     pub fn main_stream(&self, side: Side) -> Option<(usize, &StreamRecord)> {
         let sent = self.streams.iter().enumerate().filter(|(_, one)| one.side == Some(side));
-        sent.min_by_key(|(_, one)| std::cmp::Reverse(one.received))
+        sent.min_by_key(|(_, one)| (std::cmp::Reverse(one.received), one.rtcp.is_none()))
     }
 
     /// The party of a side.

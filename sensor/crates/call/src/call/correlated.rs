@@ -59,8 +59,10 @@ impl Call {
             let first = sides.next()?;
             sides.all(|side| side == first).then_some(first)
         };
-        let [caller, called] =
+        let [caller, asked] =
             [&self.summary.caller, &self.summary.called].map(|party| party.address.ip());
+        // Media that goes by the host of a proxy does not begin there.
+        let called = self.answerer.unwrap_or(asked);
         let of_host = |end: SocketAddr| match (end.ip() == caller, end.ip() == called) {
             (true, false) => Some(Side::Caller),
             (false, true) => Some(Side::Callee),

@@ -250,6 +250,7 @@ impl Call {
     fn on_answer(&mut self, reading: &Reading<'_>, at: Moment) {
         self.summary.progress.get_or_insert(at);
         let (src, dst) = (reading.meta.dst, reading.meta.src);
+        self.answerer.get_or_insert(dst.ip());
         if let Some(hop) = self.hop(reading.branch, src, dst) {
             hop.finished = true;
         }

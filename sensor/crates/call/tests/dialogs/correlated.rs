@@ -10,11 +10,16 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// A call that announces ports 4000 and 5000, and what becomes of a flow of it: the ends that are
-/// claimed, and for which side.
-fn flows(flows: &[(&str, &str)]) -> Vec<(Correlation, Vec<(SocketAddr, Side)>)> {
+/// What becomes of a flow: the ends that are claimed, and for which side.
+type Said = (Correlation, Vec<(SocketAddr, Side)>);
+
+/// Flows of a call that announces ports 4000 and 5000.
+fn flows(flows: &[(&str, &str)]) -> Vec<Said> {
+    flows_of("0 A INVITE 1 sdp=4000\n1000 B 200/INVITE 1 sdp=5000\n1010 A ACK 1", flows)
+}
+
+fn flows_of(script: &str, flows: &[(&str, &str)]) -> Vec<Said> {
     let mut calls = Calls::new(Options::default());
-    let script = "0 A INVITE 1 sdp=4000\n1000 B 200/INVITE 1 sdp=5000\n1010 A ACK 1";
     run(&mut calls, script, &mut Vec::new());
     let call = CallKey::of(0, b"call-1");
     let one = |(src, dst): &(&str, &str)| {
@@ -43,6 +48,21 @@ fn ports_and_hosts_tell_who_sends_and_else_the_caller_is_supposed_to() {
     ] {
         let ends = vec![(at(dst), sender.other()), (at(src), sender)];
         assert_eq!(flows(&[(src, dst)]), [(Correlation::New, ends)], "{src} {dst}");
+    }
+}
+
+#[test]
+fn behind_a_proxy_who_answers_is_the_called_host() {
+    use Side::{Callee, Caller};
+    let script = "0 A>P INVITE 1 sdp=4000\n1000 B>P 200/INVITE 1 sdp=5000\n1010 A>P ACK 1";
+    for (src, dst, sender) in [
+        ("10.0.0.1:7000", "10.0.0.9:8000", Caller),
+        ("10.0.0.9:8000", "10.0.0.1:7000", Callee),
+        ("10.0.0.2:7000", "10.0.0.9:8000", Callee),
+        ("10.0.0.9:8000", "10.0.0.2:7000", Caller),
+    ] {
+        let ends = vec![(at(dst), sender.other()), (at(src), sender)];
+        assert_eq!(flows_of(script, &[(src, dst)]), [(Correlation::New, ends)], "{src} {dst}");
     }
 }
 
