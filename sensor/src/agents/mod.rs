@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use compact_str::CompactString;
 use serde_json::{Value, json};
 
 pub use counts::{Counted, Counters, Event};
@@ -168,6 +169,17 @@ pub struct Report {
     pub delivered: u64,
     /// The whole, for the ledger.
     pub json: Value,
+}
+
+/// Bytes that are kept of a text.
+const TEXT_MAX: usize = 255;
+
+/// A text that an agent tells, as far as it is kept.
+pub(crate) fn clipped(bytes: &[u8]) -> CompactString {
+    let bytes = bytes.get(..TEXT_MAX).unwrap_or(bytes);
+    let mut kept = CompactString::from_utf8_lossy(bytes);
+    kept.truncate(kept.floor_char_boundary(TEXT_MAX));
+    kept
 }
 
 /// Counts by name.

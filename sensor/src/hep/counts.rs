@@ -19,10 +19,14 @@ counts::counted! {
         Incompressible "bad_compression",
         /// Its payload is longer than a packet can be.
         TooLong "too_long",
+        /// Its figures of a stream became a record.
+        Reported "reported",
         /// JSON that cannot be read, or RTCP that is none.
         Unreadable "unreadable",
-        /// Figures of a stream, which are not read.
-        Qos "qos",
+        /// Its figures name no call.
+        NoCall "no_call",
+        /// Of its figures none is on its scale.
+        NoFigures "no_figures",
         /// A line of a log, which is not read.
         Log "log",
         /// A protocol that is not read.

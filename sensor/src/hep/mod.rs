@@ -1,12 +1,14 @@
 //! The HEP listener: capture agents send SIP, RTCP and RTP here, and it goes the packets' way.
 //!
 //! In the order of the way: what all listeners have in common ([`crate::agents`]) receives
-//! messages, `reader` checks and unpacks them (`payload`, `report`) and sends them on.
+//! messages, `reader` checks and unpacks them (`payload`, `report`,
+//! `quality`) and sends them on.
 //! `counts` has one end for every message. What packets mean is the workers' business; what HEP
 //! looks like is `wire`'s.
 
 mod counts;
 mod payload;
+mod quality;
 mod reader;
 mod report;
 

@@ -13,6 +13,7 @@ use ringtap_wire::hep::{self, Message, kind};
 use super::Shared;
 use super::counts::{Event, Outcome};
 use super::payload::{inflate, is_json, sip};
+use super::quality;
 use super::report::rtcp;
 use crate::agents::Way;
 use crate::agents::packet::{self, PAYLOAD_MAX};
@@ -40,7 +41,12 @@ impl Reader {
         Self { shared, post }
     }
 
-    fn deliver(&mut self, bytes: &[u8], from: IpAddr, patience: Duration) -> Result<(), Outcome> {
+    fn deliver(
+        &mut self,
+        bytes: &[u8],
+        from: IpAddr,
+        patience: Duration,
+    ) -> Result<Outcome, Outcome> {
         let message = Message::parse(bytes).map_err(|_| Outcome::Malformed)?;
         let counts = &self.shared.counts.events;
         counts.note(
@@ -54,9 +60,13 @@ impl Reader {
         counts.note(Event::UnknownChunks, message.unknown.into());
         counts.note(Event::MisshapenChunks, message.misshapen.into());
         self.admit(message.auth)?;
+        let name = (from, message.agent.unwrap_or_default());
+        if let Some(kind::QOS | kind::QOS_SHORT) = message.kind {
+            return self.quality(&message, name, patience);
+        }
         let content = content(&message)?;
         let letter = Letter {
-            name: (from, message.agent.unwrap_or_default()),
+            name,
             told_ns: message.unix_ns(),
             flow: content.flow,
             tos: message.tos.unwrap_or_default(),
@@ -71,7 +81,23 @@ impl Reader {
                 .map(|id| CallKey::of(self.shared.options.realm.into(), id)),
             payload: &content.payload,
         };
-        if self.post.send(&letter, patience) { Ok(()) } else { Err(Outcome::QueueFull) }
+        let sent = self.post.send(&letter, patience);
+        if sent { Ok(Outcome::Delivered) } else { Err(Outcome::QueueFull) }
+    }
+
+    /// Figures of a stream become a record.
+    fn quality(
+        &mut self,
+        message: &Message<'_>,
+        name: (IpAddr, u32),
+        patience: Duration,
+    ) -> Result<Outcome, Outcome> {
+        let json = unpacked(message)?;
+        let (ts_ns, _) = self.post.date(name, message.unix_ns());
+        let told = quality::Told { reporter: name.0, ts_ns, realm: self.shared.options.realm };
+        let report = quality::report(message, &json, told)?;
+        let sent = self.post.report(report, patience);
+        if sent { Ok(Outcome::Reported) } else { Err(Outcome::QueueFull) }
     }
 
     /// Whether the agent has the key. Where one is wrong, the time that the answer takes does not
@@ -105,7 +131,7 @@ impl Taker for Reader {
 
     fn message(&mut self, bytes: &[u8], way: Way, patience: Duration, _answer: &mut Vec<u8>) {
         let outcome = self.deliver(bytes, way.from.ip(), patience);
-        self.shared.counts.outcomes.note(outcome.err().unwrap_or(Outcome::Delivered), 1);
+        self.shared.counts.outcomes.note(outcome.unwrap_or_else(|became| became), 1);
     }
 
     fn broken(&mut self) {
@@ -113,12 +139,17 @@ impl Taker for Reader {
     }
 }
 
+/// The payload, decompressed.
+fn unpacked<'a>(message: &Message<'a>) -> Result<Cow<'a, [u8]>, Outcome> {
+    match (message.payload, message.compressed) {
+        (Some(plain), _) if !plain.is_empty() => Ok(Cow::Borrowed(plain)),
+        (_, Some(packed)) if !packed.is_empty() => Ok(Cow::Owned(inflate(packed)?)),
+        _ => Err(Outcome::Empty),
+    }
+}
+
 fn content<'a>(message: &Message<'a>) -> Result<Content<'a>, Outcome> {
-    let payload = match (message.payload, message.compressed) {
-        (Some(plain), _) if !plain.is_empty() => Cow::Borrowed(plain),
-        (_, Some(packed)) if !packed.is_empty() => Cow::Owned(inflate(packed)?),
-        _ => return Err(Outcome::Empty),
-    };
+    let payload = unpacked(message)?;
     let (class, payload) = match message.kind {
         Some(kind::SIP | kind::SIP_JSON) if is_json(&payload) => {
             (Some(Class::Sip), Cow::Owned(sip(&payload)?))
@@ -133,7 +164,6 @@ fn content<'a>(message: &Message<'a>) -> Result<Content<'a>, Outcome> {
             (Some(Class::Rtcp), payload)
         }
         Some(kind::RTCP | kind::RTCP_JSON) => return Err(Outcome::Unreadable),
-        Some(kind::QOS | kind::QOS_SHORT) => return Err(Outcome::Qos),
         Some(kind::LOG) => return Err(Outcome::Log),
         Some(_) => return Err(Outcome::OtherProtocol),
         None => (None, payload),

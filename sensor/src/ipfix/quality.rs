@@ -11,8 +11,7 @@ use ringtap_call::CallKey;
 use ringtap_cdr::{VqMetrics, VqReport};
 use ringtap_wire::ipfix::{Direction, Qos};
 
-/// Bytes that are kept of a text.
-const TEXT_MAX: usize = 255;
+use crate::agents::clipped;
 
 /// Hundredths: MOS goes to 5 (ITU-T P.800.1),
 const MOS_MAX: u32 = 500;
@@ -41,21 +40,15 @@ pub(super) fn reports(
             ts_us: ts_ns / 1000,
             reporter: Some(SocketAddr::new(reporter.to_canonical(), 0)),
             call_key: CallKey::of(realm.into(), id).0,
-            callid: text(id),
+            callid: clipped(id),
             kind: CompactString::const_new(kind),
-            local_id: text(local),
-            remote_id: text(remote),
+            local_id: clipped(local),
+            remote_id: clipped(remote),
             codec: CompactString::default(),
             local: measured(&figures),
             remote: told(&figures),
         },
     )
-}
-
-fn text(bytes: &[u8]) -> CompactString {
-    let mut kept = CompactString::from_utf8_lossy(bytes);
-    kept.truncate(kept.floor_char_boundary(TEXT_MAX));
-    kept
 }
 
 fn measured(figures: &Direction) -> VqMetrics {

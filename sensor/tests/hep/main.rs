@@ -137,7 +137,7 @@ fn what_is_no_message_is_counted_and_what_follows_is_heard() {
         ("too_long", 1),
         ("bad_compression", 1),
         ("unreadable", 2),
-        ("qos", 2),
+        ("no_call", 2),
         ("log", 1),
         ("other_protocol", 1),
     ] {
@@ -204,6 +204,43 @@ fn media_and_reports_join_their_call() {
     whole(record);
     assert_eq!(record["a_received"], 50, "{record:#}");
     assert_eq!(record["a_rtcp_loss"], 3, "{record:#}");
+}
+
+#[test]
+fn figures_of_streams_stand_with_their_call() {
+    let mut sensor = Sensor::start(&[]);
+    let call = Call::new(1, PORTS);
+    let agent = Agent { correlation: Some(call.dialog.call_id.clone()), ..Agent::default() };
+    let figures = |kind: u8, payload: &str| {
+        let way = (call.media[0], call.media[1]);
+        Seen { way, kind, payload: payload.as_bytes().to_vec(), ..call.all()[3].clone() }
+    };
+    let full = r#"{"TYPE":"FINAL","TOTAL_PK":95,"EXPECTED_PK":100,"PACKET_LOSS":5,"JITTER":1.5,
+        "MOS":3.75,"RFACTOR":71,"CODEC_NAME":"PCMU"}"#;
+    let short = r#"{"TYPE":"HANGUP","MOS":99,"RFACTOR":-3}"#;
+    let reports = [figures(34, full), figures(35, short), figures(34, "{"), figures(35, "7")];
+    datagrams(&sensor, call.all().iter().chain(&reports).map(|seen| agent.hep3(seen)));
+    let packed = Agent { compressed: true, ..agent.clone() };
+    datagrams(&sensor, [packed.hep3(&figures(34, full))]);
+    whole(&sensor.calls(1)[0]);
+    let hep = sensor.settled(11);
+    let became = |outcome: &str| hep["became"][outcome].clone();
+    assert_eq!((became("reported"), became("unreadable")), (2.into(), 2.into()), "{hep:#}");
+    assert_eq!((became("no_figures"), became("delivered")), (1.into(), 6.into()));
+    let said = sensor.says(&["call", "--format", "json", &call.dialog.call_id]);
+    let told: Value = serde_json::from_str(&said).unwrap();
+    let reports = told["vq_reports"].as_array().unwrap();
+    assert_eq!(reports.len(), 2);
+    for report in reports {
+        assert_eq!((&report["kind"], &report["codec"]), (&"qos_final".into(), &"PCMU".into()));
+        assert_eq!((&report["local_mos_cq"], &report["local_r_cq"]), (&3.75.into(), &71.0.into()));
+        let loss = (&report["local_loss_percent"], &report["local_jitter_ms"]);
+        assert_eq!(loss, (&5.0.into(), &1.5.into()));
+        assert_eq!(
+            (&report["local_id"], &report["reporter"]),
+            (&"10.1.0.1:4000".into(), &"127.0.0.1".into(),)
+        );
+    }
 }
 
 #[test]
