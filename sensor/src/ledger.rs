@@ -175,6 +175,8 @@ pub enum Event {
     VqRepeats,
     /// Voice quality reports forgotten too early to tell one that is sent again.
     VqForgotten,
+    /// Records of lines of logs made.
+    LogRecords,
     /// Records of changes of registrations made.
     RegisterRecords,
     /// Records of MESSAGEs made.
@@ -256,6 +258,7 @@ const EVENT_LABELS: [&str; EVENTS] = [
     "vq_reports",
     "vq_repeats",
     "vq_forgotten",
+    "log_records",
     "register_records",
     "message_records",
     "sip_records",

@@ -109,8 +109,8 @@ impl Others {
             return;
         }
         match record {
-            // Reports of endpoints have columns of their own: JSON has them.
-            Record::Call(_) | Record::Vq(_) => {}
+            // Reports of endpoints have columns of their own: JSON has them, and lines of logs.
+            Record::Call(_) | Record::Vq(_) | Record::Log(_) => {}
             Record::Stream(one) => self.streams.push((**one).clone()),
             Record::Register(one) => self.registers.push((**one).clone()),
             Record::Transaction(one) if one.is_message() => self.messages.push((**one).clone()),

@@ -144,6 +144,7 @@ impl<P: Ports> Worker<P> {
         match parcel {
             Parcel::Packet(capsule) => self.capsule(capsule, origin),
             Parcel::Report(report) => self.parts.shard.report(report, &mut self.tally),
+            Parcel::Log(line) => self.parts.shard.log(line, &mut self.tally),
         }
     }
 

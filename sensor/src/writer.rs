@@ -90,6 +90,7 @@ fn order(made: &Made) -> (u64, u64, &str, u64) {
     match &made.record {
         Record::Call(call) => (made.at, call.calldate_us, call.callid.as_str(), 0),
         Record::Vq(report) => (made.at, report.ts_us, report.callid.as_str(), 0),
+        Record::Log(line) => (made.at, line.ts_us, line.callid.as_str(), 0),
         Record::Stream(lone) => (made.at, lone.stream.first_us, "", u64::from(lone.stream.ssrc)),
         Record::Transaction(one) => (made.at, one.first_us, one.callid.as_str(), 1),
         Record::Register(one) => {
@@ -170,6 +171,7 @@ impl Writer {
                 }
                 Record::Stream(lone) => lone.id = self.ids.next(lone.stream.first_us),
                 Record::Vq(report) => report.id = self.ids.next(report.ts_us),
+                Record::Log(line) => line.id = self.ids.next(line.ts_us),
                 Record::Transaction(one) => one.id = self.ids.next(one.first_us),
                 Record::Register(one) => one.id = self.ids.next(one.created_us),
             }

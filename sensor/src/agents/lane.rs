@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Select, Sender, TrySendError, bounded};
 use ringtap_call::CallKey;
-use ringtap_cdr::VqReport;
+use ringtap_cdr::{LogLine, VqReport};
 
 use crate::worker::decode::Told;
 
@@ -45,6 +45,8 @@ pub enum Parcel {
     Packet(Capsule),
     /// What an agent says about a call.
     Report(Box<VqReport>),
+    /// A line of a log that names one.
+    Log(Box<LogLine>),
 }
 
 impl Parcel {
@@ -54,6 +56,7 @@ impl Parcel {
             + match self {
                 Self::Packet(capsule) => capsule.packet.len(),
                 Self::Report(_) => REPORT_SIZE,
+                Self::Log(line) => size_of::<LogLine>() + line.callid.len() + line.text.len(),
             }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringtap_call::CallKey;
 use ringtap_capture::clock::LiveClock;
-use ringtap_cdr::VqReport;
+use ringtap_cdr::{LogLine, VqReport};
 use ringtap_wire::flow::FlowKey;
 
 use super::House;
@@ -84,6 +84,12 @@ impl Post {
     pub(crate) fn report(&self, report: VqReport, patience: Duration) -> bool {
         let call = report.call_key;
         self.house.lanes.send(call, Parcel::Report(Box::new(report)), patience)
+    }
+
+    /// And with a line of a log.
+    pub(crate) fn log(&self, line: LogLine, patience: Duration) -> bool {
+        let call = line.call_key;
+        self.house.lanes.send(call, Parcel::Log(Box::new(line)), patience)
     }
 }
 

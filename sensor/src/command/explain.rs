@@ -55,6 +55,8 @@ impl Recorded {
             }
             Record::Stream(_) => self.lone += 1,
             Record::Vq(_) => self.reports += 1,
+            // Only agents tell them.
+            Record::Log(_) => {}
             Record::Transaction(_) => self.requests += 1,
             Record::Register(_) => self.registers += 1,
         }

@@ -25,6 +25,8 @@ pub struct Hep {
     pub skew_max_s: u32,
     /// The key that agents must send.
     pub auth_key: Option<Secret>,
+    /// Lines of logs are kept.
+    pub log: bool,
     /// Port of TLS.
     pub tls_port: u16,
     /// Certificate and key of TLS; without them it is not spoken.
@@ -48,6 +50,7 @@ impl Default for Hep {
             system_time: false,
             skew_max_s: 60,
             auth_key: None,
+            log: false,
             tls_port: 9061,
             tls_cert: None,
             tls_key: None,

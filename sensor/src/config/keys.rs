@@ -327,6 +327,7 @@ pub(super) static KEYS: &[Key] = keys! {
     "hep_use_system_time" YES_NO => hep!(system_time, yes_no);
     "hep_skew_max" SECONDS => hep!(skew_max_s, seconds);
     "hep_auth_key" "what agents must send; nothing: all are heard" => hep!(auth_key, secret);
+    "hep_log" YES_NO => hep!(log, yes_no);
     "hep_tls_port" PORT => hep!(tls_port, port);
     "hep_tls_cert" "a file; nothing: no TLS" => hep!(tls_cert, file);
     "hep_tls_key" "a file" => hep!(tls_key, file);

@@ -23,12 +23,16 @@ counts::counted! {
         Reported "reported",
         /// JSON that cannot be read, or RTCP that is none.
         Unreadable "unreadable",
-        /// Its figures name no call.
+        /// Its figures, or its line, name no call.
         NoCall "no_call",
         /// Of its figures none is on its scale.
         NoFigures "no_figures",
-        /// A line of a log, which is not read.
+        /// A line of a log became a record.
+        Logged "logged",
+        /// A line of a log, which is not wanted.
         Log "log",
+        /// A call has as many lines of logs as are kept.
+        LogFull "log_full",
         /// A protocol that is not read.
         OtherProtocol "other_protocol",
         /// Too much waited for the workers.

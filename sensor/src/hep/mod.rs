@@ -2,11 +2,12 @@
 //!
 //! In the order of the way: what all listeners have in common ([`crate::agents`]) receives
 //! messages, `reader` checks and unpacks them (`payload`, `report`,
-//! `quality`) and sends them on.
+//! `quality`, `log`) and sends them on.
 //! `counts` has one end for every message. What packets mean is the workers' business; what HEP
 //! looks like is `wire`'s.
 
 mod counts;
+mod log;
 mod payload;
 mod quality;
 mod reader;
@@ -52,6 +53,8 @@ pub struct Options {
     pub system_time: bool,
     /// Nor is one that is further off than this.
     pub skew_max: Duration,
+    /// Lines of logs are kept.
+    pub log: bool,
     /// Connections at once.
     pub connections: usize,
     /// The realm of its calls.
@@ -84,6 +87,7 @@ pub struct Tls {
 struct Shared {
     options: Options,
     counts: Counts,
+    lines: log::Lines,
     house: Arc<House>,
 }
 
@@ -109,7 +113,12 @@ impl Hep {
         let house = House::new(WHO, (options.system_time, options.skew_max), lanes);
         let mut threads = Threads::new(Arc::clone(&house));
         let table = Arc::new(stream::Table::new(options.connections));
-        let shared = Arc::new(Shared { options, counts: Counts::default(), house });
+        let shared = Arc::new(Shared {
+            options,
+            counts: Counts::default(),
+            lines: log::Lines::default(),
+            house,
+        });
         if let Some(socket) = udp {
             let reader = Reader::new(Arc::clone(&shared));
             let (at, house) = (socket.local_addr(), Arc::clone(&shared.house));

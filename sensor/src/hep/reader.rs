@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringtap_call::CallKey;
+use ringtap_cdr::LogLine;
 use ringtap_common::classify::Class;
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::hep::{self, Message, kind};
@@ -13,12 +14,12 @@ use ringtap_wire::hep::{self, Message, kind};
 use super::Shared;
 use super::counts::{Event, Outcome};
 use super::payload::{inflate, is_json, sip};
-use super::quality;
 use super::report::rtcp;
-use crate::agents::Way;
+use super::{log, quality};
 use crate::agents::packet::{self, PAYLOAD_MAX};
 use crate::agents::post::{Letter, Post};
 use crate::agents::stream::{Broken, Taker};
+use crate::agents::{Way, clipped};
 use crate::worker::decode::Told;
 
 /// One thread's way of reading messages.
@@ -64,6 +65,9 @@ impl Reader {
         if let Some(kind::QOS | kind::QOS_SHORT) = message.kind {
             return self.quality(&message, name, patience);
         }
+        if message.kind == Some(kind::LOG) {
+            return self.log(&message, name, patience);
+        }
         let content = content(&message)?;
         let letter = Letter {
             name,
@@ -98,6 +102,41 @@ impl Reader {
         let report = quality::report(message, &json, told)?;
         let sent = self.post.report(report, patience);
         if sent { Ok(Outcome::Reported) } else { Err(Outcome::QueueFull) }
+    }
+
+    /// A line of a log becomes a record of its call.
+    fn log(
+        &mut self,
+        message: &Message<'_>,
+        name: (IpAddr, u32),
+        patience: Duration,
+    ) -> Result<Outcome, Outcome> {
+        let options = &self.shared.options;
+        if !options.log {
+            return Err(Outcome::Log);
+        }
+        let id = message.correlation.filter(|id| !id.is_empty()).ok_or(Outcome::NoCall)?;
+        let text = log::text(&unpacked(message)?);
+        if text.is_empty() {
+            return Err(Outcome::Empty);
+        }
+        let call = CallKey::of(options.realm.into(), id).0;
+        let (ts_ns, clock_ns) = self.post.date(name, message.unix_ns());
+        if !self.shared.lines.admit(call, text.len(), clock_ns) {
+            return Err(Outcome::LogFull);
+        }
+        let line = LogLine {
+            id: 0,
+            id_sensor: 0,
+            ts_us: ts_ns / 1000,
+            reporter: Some(name.0.to_canonical()),
+            agent: name.1,
+            call_key: call,
+            callid: clipped(id),
+            text,
+        };
+        let sent = self.post.log(line, patience);
+        if sent { Ok(Outcome::Logged) } else { Err(Outcome::QueueFull) }
     }
 
     /// Whether the agent has the key. Where one is wrong, the time that the answer takes does not
@@ -164,7 +203,6 @@ fn content<'a>(message: &Message<'a>) -> Result<Content<'a>, Outcome> {
             (Some(Class::Rtcp), payload)
         }
         Some(kind::RTCP | kind::RTCP_JSON) => return Err(Outcome::Unreadable),
-        Some(kind::LOG) => return Err(Outcome::Log),
         Some(_) => return Err(Outcome::OtherProtocol),
         None => (None, payload),
     };

@@ -260,6 +260,7 @@ pub fn hep(config: &Config) -> anyhow::Result<Option<hep::Options>> {
         kamailio: told.kamailio,
         system_time: told.system_time,
         skew_max: Duration::from_secs(told.skew_max_s.into()),
+        log: told.log,
         connections: told.connections,
         realm: config.realm,
     }))

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ringtap_cdr::quality::{Interval, Quality};
 use ringtap_cdr::text::safe;
-use ringtap_cdr::{CallRecord, StreamRecord};
+use ringtap_cdr::{CallRecord, LINES_MAX, StreamRecord};
 
 use super::list::when;
 
@@ -74,6 +74,19 @@ pub(super) fn reports(call: &CallRecord) -> String {
             }
         }
         out.push('\n');
+    }
+    out
+}
+
+/// The lines of logs that name the call.
+pub(super) fn log(call: &CallRecord) -> String {
+    let mut out = String::new();
+    for line in &call.log {
+        let from = line.reporter.map(|ip| ip.to_string()).unwrap_or_default();
+        let _ = writeln!(out, "{} log of {from}: {}", when(line.ts_us), safe(&line.text));
+    }
+    if call.log.len() == LINES_MAX {
+        let _ = writeln!(out, "(more lines are not shown)");
     }
     out
 }

@@ -59,6 +59,7 @@ fn described(call: &CallRecord, facts: String, drawn: &str) -> String {
         out.push_str(&streams(&call.after));
     }
     out.push_str(&course::reports(call));
+    out.push_str(&course::log(call));
     if !call.dtmf.is_empty() {
         out.push_str(&digits(call));
     }

@@ -12,7 +12,7 @@ use crossbeam::channel::{Sender, TrySendError};
 use ringtap_call::{CallKey, CallSummary, Cause, Meta, Moment, Party, Side};
 use ringtap_cdr::record::{AfterCall, CallRecord, Dtmf, DtmfKind, LoneStream, Reason, Step};
 use ringtap_cdr::stream::StreamRecord;
-use ringtap_cdr::{Asserted, Record, VqReport, record};
+use ringtap_cdr::{Asserted, LogLine, Record, VqReport, record};
 use ringtap_common::peel::Tunnel;
 use ringtap_common::walk::Ip;
 
@@ -79,6 +79,11 @@ impl Recorder {
     /// The record of what an agent says of a call.
     pub fn reported(&self, report: &VqReport) -> VqReport {
         VqReport { id_sensor: self.id_sensor, ..report.clone() }
+    }
+
+    /// The record of a line of a log.
+    pub fn logged(&self, line: &LogLine) -> LogLine {
+        LogLine { id_sensor: self.id_sensor, ..line.clone() }
     }
 
     /// The record of a call and its streams.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ringtap_call::{CallSummary, Calls, Correlation, Event as CallEvent, Live, Place};
-use ringtap_cdr::{CallRecord, Record, VqReport};
+use ringtap_cdr::{CallRecord, LogLine, Record, VqReport};
 use ringtap_sip::{Message, Method};
 
 use super::endpoints::{CallInstance, Ended, socket_addr};
@@ -189,6 +189,13 @@ impl Shard {
     pub fn report(&mut self, report: &VqReport, tally: &mut Tally) {
         tally.note(Event::VqReports);
         let record = Record::Vq(Box::new(self.recorder.reported(report)));
+        self.recorder.emit(self.handled, record, tally);
+    }
+
+    /// A line of a log that an agent tells of a call.
+    pub fn log(&mut self, line: &LogLine, tally: &mut Tally) {
+        tally.note(Event::LogRecords);
+        let record = Record::Log(Box::new(self.recorder.logged(line)));
         self.recorder.emit(self.handled, record, tally);
     }
 

@@ -244,6 +244,38 @@ fn figures_of_streams_stand_with_their_call() {
 }
 
 #[test]
+fn lines_of_logs_stand_with_their_call_where_they_are_wanted() {
+    let mut sensor = Sensor::start(&["hep_log=yes"]);
+    let call = Call::new(1, PORTS);
+    let agent =
+        Agent { number: 9, correlation: Some(call.dialog.call_id.clone()), ..Agent::default() };
+    let line = |text: String, at: Duration| {
+        let began = call.began + at;
+        Seen { kind: 100, payload: text.into_bytes(), at: began, ..call.all()[0].clone() }
+    };
+    let many = (0..300).map(|n| line(format!("line {n}\x1b[2J\n"), Duration::from_millis(n)));
+    datagrams(&sensor, many.map(|seen| agent.hep3(&seen)));
+    let nobodys = line("nobody's".to_owned(), Duration::ZERO);
+    datagrams(&sensor, [Agent::default().hep3(&nobodys)]);
+    datagrams(&sensor, call.all().iter().map(|seen| agent.hep3(seen)));
+    whole(&sensor.calls(1)[0]);
+    let hep = sensor.settled(307);
+    for (outcome, count) in [("logged", 256), ("log_full", 44), ("no_call", 1), ("delivered", 6)] {
+        assert_eq!(hep["became"][outcome], count, "{outcome}: {hep:#}");
+    }
+    let said = sensor.says(&["call", "--format", "json", &call.dialog.call_id]);
+    let told: Value = serde_json::from_str(&said).unwrap();
+    let log = told["log"].as_array().unwrap();
+    assert_eq!(log.len(), 256);
+    let texts = log.iter().map(|line| line["text"].as_str().unwrap().to_owned());
+    assert!(texts.eq((0..256).map(|n| format!("line {n} [2J"))), "{log:#?}");
+    assert_eq!((&log[0]["agent"], &log[0]["reporter"]), (&9.into(), &"127.0.0.1".into()));
+    let said = sensor.says(&["call", &call.dialog.call_id]);
+    assert!(said.contains("log of 127.0.0.1: line 7 [2J\n"), "{said}");
+    assert!(!sensor.end().contains("line 7"), "what they say is nobody else's");
+}
+
+#[test]
 fn by_tcp_cut_anywhere_and_several_at_once() {
     let mut sensor = Sensor::start(&[]);
     let at = sensor.at("tcp");

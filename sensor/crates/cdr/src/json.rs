@@ -10,7 +10,7 @@ use crate::clock;
 use crate::column::{CDR, Column, LEG, LEGS, STREAM, TEXTS, Value};
 use crate::quality::Quality;
 use crate::record::dialog::{BRANCH, CustomHeader, DIALOG, TRANSFER};
-use crate::record::{CallRecord, LoneStream, Record, Tunnel};
+use crate::record::{CallRecord, LogLine, LoneStream, Record, Tunnel};
 use crate::stream::StreamRecord;
 use crate::text;
 use crate::vq::{VQ, VqReport};
@@ -39,6 +39,7 @@ pub fn push_line_with(out: &mut String, record: &Record, detail: Detail) {
         Record::Call(call) => push_call_with(out, call, detail),
         Record::Stream(stream) => push_lone_stream(out, stream, detail),
         Record::Vq(report) => push_vq(out, report),
+        Record::Log(line) => push_log(out, line),
         Record::Transaction(transaction) => push_transaction(out, transaction),
         Record::Register(register) => push_register(out, register),
     }
@@ -106,6 +107,14 @@ fn push_call_with(out: &mut String, call: &CallRecord, detail: Detail) {
         }
         out.push(']');
     }
+    if !call.log.is_empty() {
+        out.push_str(",\"log\":[");
+        for (n, line) in call.log.iter().enumerate() {
+            out.push_str(if n == 0 { "" } else { "," });
+            push_log(out, line);
+        }
+        out.push(']');
+    }
     out.push('}');
 }
 
@@ -142,6 +151,21 @@ fn push_vq(out: &mut String, report: &VqReport) {
     for Column { name, value } in VQ {
         push_pair(out, name, value(report));
     }
+    out.push('}');
+}
+
+/// Appends a line of a log, without a line feed.
+fn push_log(out: &mut String, line: &LogLine) {
+    let some = |number: i64| if number == 0 { Value::Null } else { Value::Int(number) };
+    out.push_str("{\"type\":\"log\"");
+    push_pair(out, "ID", if line.id == 0 { Value::Null } else { Value::Id(line.id) });
+    push_pair(out, "id_sensor", some(line.id_sensor.into()));
+    push_pair(out, "time", Value::Time(line.ts_us));
+    push_pair(out, "callid", Value::Text(&line.callid));
+    let reporter = line.reporter.map_or(Value::Null, |ip| Value::Ip(ip.to_canonical()));
+    push_pair(out, "reporter", reporter);
+    push_pair(out, "agent", some(line.agent.into()));
+    push_pair(out, "text", Value::Text(&line.text));
     out.push('}');
 }
 

@@ -32,7 +32,8 @@ pub use outside::{RegisterRecord, RegisterState, TransactionRecord};
 pub use record::asserted::Asserted;
 pub use record::dialog::Dialog;
 pub use record::{
-    CallRecord, Dtmf, DtmfKind, LoneStream, Party, Reason, Record, Side, Step, Tunnel,
+    CallRecord, Dtmf, DtmfKind, LINES_MAX, LogLine, LoneStream, Party, Reason, Record, Side, Step,
+    Tunnel,
 };
 pub use store::totals::Totals;
 pub use store::{Store, StoreError, Written, open, open_existing};

@@ -6,6 +6,7 @@
 pub mod asserted;
 pub mod dialog;
 mod legs;
+mod log;
 mod tunnel;
 
 use crate::marks::MediaMarks;
@@ -18,6 +19,7 @@ use dialog::Dialog;
 use std::net::{IpAddr, SocketAddr};
 
 pub use legs::{LEGS_MAX, Leg, Legs};
+pub use log::{LINES_MAX, LogLine};
 pub use tunnel::Tunnel;
 
 /// One thing to store.
@@ -29,6 +31,8 @@ pub enum Record {
     Stream(Box<LoneStream>),
     /// What an endpoint says of a call's quality.
     Vq(Box<VqReport>),
+    /// A line of a log that names a call.
+    Log(Box<LogLine>),
     /// A request outside of calls.
     Transaction(Box<TransactionRecord>),
     /// A change in the state of a registration.
@@ -42,6 +46,7 @@ impl Record {
             Self::Call(call) => call.id,
             Self::Stream(stream) => stream.id,
             Self::Vq(report) => report.id,
+            Self::Log(line) => line.id,
             Self::Transaction(transaction) => transaction.id,
             Self::Register(register) => register.id,
         }
@@ -183,6 +188,8 @@ pub struct CallRecord {
     pub after: Vec<StreamRecord>,
     /// What endpoints say of its quality; only a call that is read back has these.
     pub vq: Vec<VqReport>,
+    /// Lines of logs that name it; only a call that is read back has these.
+    pub log: Vec<LogLine>,
     /// The first fault found in a message, or empty.
     pub malformed: CompactString,
 }

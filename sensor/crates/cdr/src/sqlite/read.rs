@@ -3,7 +3,7 @@
 //! The columns of a direction are not read: they are made again from the streams.
 
 use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
-use super::media::{quality, vq};
+use super::media::{log, quality, vq};
 use super::tunnel;
 use crate::clock;
 use crate::filter::Filter;
@@ -204,6 +204,7 @@ pub(super) fn call(connection: &Connection, id: u64) -> Result<Option<CallRecord
     });
     call.ladder = steps.optional()?.unwrap_or_default();
     call.vq = vq::of_call(connection, call.call_key)?;
+    call.log = log::of_call(connection, call.call_key)?;
     call.after = after(connection, &call)?;
     Ok(Some(call))
 }
@@ -472,6 +473,7 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
         ladder: Vec::new(),
         after: Vec::new(),
         vq: Vec::new(),
+        log: Vec::new(),
     })
 }
 

@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("0008_headers.sql"),
     include_str!("0009_after.sql"),
     include_str!("0010_tunnel.sql"),
+    include_str!("0011_log.sql"),
 ];
 
 /// The version that this build writes.

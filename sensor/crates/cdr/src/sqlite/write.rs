@@ -6,14 +6,14 @@ use super::bind::{Address, CALLID_MAX, STREAM, TEXT_MAX, Text, bind_cdr, bind_st
 use super::bind::{clip, file_name, ladder};
 use super::dialog;
 use super::legs;
-use super::media::{quality, vq};
+use super::media::{log, quality, vq};
 use super::names::Names;
 use super::outside;
 use super::tunnel;
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS};
 use crate::id;
-use crate::record::{CallRecord, LoneStream, Record, Side};
+use crate::record::{CallRecord, LogLine, LoneStream, Record, Side};
 use crate::store::Written;
 use crate::stream::StreamRecord;
 use crate::vq::VqReport;
@@ -64,6 +64,7 @@ pub(super) fn batch(
                 Record::Call(call) => batch.call(call)?,
                 Record::Stream(lone) => batch.lone(lone)?,
                 Record::Vq(report) => batch.vq(report)?,
+                Record::Log(line) => batch.log(line)?,
                 Record::Transaction(one) => {
                     outside::put_transaction(batch.connection, batch.names, one)?
                 }
@@ -285,6 +286,22 @@ impl<'c> Batch<'c> {
                 break;
             }
             if vq::is_there(self.connection, id, report)? {
+                return Ok(None);
+            }
+            give_up(taken)?;
+            id = id::successor(id);
+        }
+        Ok(Some(id))
+    }
+
+    /// Stores a line of a log; gives the ID that it got, or `None` if it is there.
+    fn log(&mut self, line: &LogLine) -> Result<Option<u64>> {
+        let mut id = first_id(line.id, line.id_sensor, line.ts_us);
+        for taken in 0.. {
+            if log::write(self.connection, id, line)? {
+                break;
+            }
+            if log::is_there(self.connection, id, line)? {
                 return Ok(None);
             }
             give_up(taken)?;

@@ -7,6 +7,7 @@ use super::schema::CURRENT;
 
 use super::*;
 use crate::fixture;
+use crate::record::LogLine;
 use std::ops::ControlFlow::{Break, Continue};
 
 fn at(name: &str) -> (tempfile::TempDir, PathBuf) {
@@ -502,6 +503,36 @@ fn sums_are_over_the_calls_that_a_filter_finds() {
     assert_eq!(sum(&mut store, &filter).calls, 1);
     filter = Filter { limit: Some(2), ..Filter::default() };
     assert_eq!(sum(&mut store, &filter).calls, 2);
+}
+
+#[test]
+fn lines_of_logs_are_found_with_the_call_they_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::create(&dir.path().join("a.db")).unwrap();
+    let call = fixture::call(7);
+    let line = |id: u64, call_key: u64, text: &str| LogLine {
+        id,
+        id_sensor: 3,
+        ts_us: call.calldate_us + id,
+        reporter: Some([10, 0, 0, 1].into()),
+        agent: 9,
+        call_key,
+        callid: call.callid.clone(),
+        text: text.to_owned(),
+    };
+    let (second, first) = (line(92, call.call_key, "b"), line(91, call.call_key, "a \"quote\""));
+    let other = line(93, call.call_key ^ 1, "another realm's");
+    let records = [&second, &first, &other].map(|line| Record::Log(Box::new(line.clone())));
+    assert_eq!(store.write(&records).unwrap().inserted, 3);
+    assert_eq!(store.write(&records).unwrap().present, 3, "sent a second time");
+    store.write(&[boxed(call)]).unwrap();
+    let call = store.call(7).unwrap().unwrap();
+    assert_eq!(call.log, [first, second]);
+    let mut text = String::new();
+    crate::json::push_call(&mut text, &call);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["log"][0]["text"], "a \"quote\"");
+    assert_eq!((&json["log"][1]["agent"], &json["log"][1]["type"]), (&9.into(), &"log".into()));
 }
 
 #[test]
