@@ -31,7 +31,7 @@ fn of<'a>(records: &'a [Value], call: &Call) -> &'a Value {
 
 #[test]
 fn media_of_other_senders_is_the_calls_by_its_call_id_or_by_an_id_that_they_share() {
-    let mut sensor = Sensor::start(&["workers=3"]);
+    let sensor = Sensor::start(&["workers=3"]);
     let calls: Vec<Call> = (1..=5).map(|n| Call::new(n, PORTS)).collect();
     let call_id = calls[0].dialog.call_id.clone();
     // By SIP, and by RTP: the Call-ID, ids of their own, an id that SIP does not bear, and none.
@@ -80,7 +80,7 @@ fn wait_for(sensor: &Sensor, messages: u64, flows: u64) {
 
 #[test]
 fn what_another_call_has_announced_is_not_taken_from_it() {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let (owner, other) = (Call::new(1, PORTS), Call::new(2, PORTS));
     datagrams(&sensor, owner.answered().iter().map(|seen| said(None).hep3(seen)));
     // The other call announces nothing.
@@ -108,7 +108,7 @@ fn without_sdp(seen: Seen) -> Seen {
 
 #[test]
 fn reports_of_streams_that_nobody_has_seen_are_the_calls_too() {
-    let mut sensor = Sensor::start(&["rtptimeout=2"]);
+    let sensor = Sensor::start(&["rtptimeout=2"]);
     let (call, nat) = (Call::new(1, PORTS), Call::new(2, PORTS));
     datagrams(&sensor, call.answered().iter().map(|seen| said(None).hep3(seen)));
     let elsewhere = nat.answered().into_iter().map(announcing_others);

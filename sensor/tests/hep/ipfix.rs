@@ -33,7 +33,7 @@ fn counts(part: &Value, wanted: &[(&str, u64)]) {
 
 #[test]
 fn calls_over_udp_and_tcp_cut_at_every_byte() {
-    let mut sensor = started(&[]);
+    let sensor = started(&[]);
     let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let (udp, tcp) = (Call::new(1, PORTS), Call::new(2, (49_152, 5060)));
     for sets in [sets(&udp, sip_udp), sets(&tcp, sip_tcp)] {
@@ -65,7 +65,7 @@ fn calls_over_udp_and_tcp_cut_at_every_byte() {
 
 #[test]
 fn quality_stands_with_the_call_of_each_side() {
-    let mut sensor = started(&[]);
+    let sensor = started(&[]);
     let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let (inner, outer) = (Call::new(1, PORTS), Call::new(2, PORTS));
     let ids = [&inner, &outer].map(|call| call.dialog.call_id.as_str());
@@ -121,7 +121,7 @@ fn quality_stands_with_the_call_of_each_side() {
 /// What the SDP announces is received; what is sent says whose it is, and goes elsewhere.
 #[test]
 fn media_is_scored_and_belongs_to_its_call() {
-    let mut sensor = started(&["media_ports=40000-65535"]);
+    let sensor = started(&["media_ports=40000-65535"]);
     let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let call = Call::new(1, PORTS);
     let id = call.dialog.call_id.as_str();
@@ -154,7 +154,7 @@ fn media_is_scored_and_belongs_to_its_call() {
 
 #[test]
 fn what_is_not_read_is_counted_and_what_follows_is_heard() {
-    let mut sensor = started(&[]);
+    let sensor = started(&[]);
     let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
     let call = Call::new(1, PORTS);
     let good = sets(&call, sip_udp);
@@ -209,7 +209,7 @@ fn what_is_not_read_is_counted_and_what_follows_is_heard() {
 
 #[test]
 fn the_controllers_time_is_believed_or_not() {
-    let mut sensor = started(&["ipfix_use_system_time=yes"]);
+    let sensor = started(&["ipfix_use_system_time=yes"]);
     let before = agent::now();
     let call = Call::new(1, PORTS);
     let mut stream = greeted(sensor.at_of("ipfix", "tcp"));
@@ -222,7 +222,7 @@ fn the_controllers_time_is_believed_or_not() {
 
 #[test]
 fn a_peer_that_takes_no_answer_hurts_nobody() {
-    let mut sensor = started(&[]);
+    let sensor = started(&[]);
     let at = sensor.at_of("ipfix", "tcp");
     let mut deaf = greeted(at);
     let flood = std::thread::spawn(move || {
@@ -239,7 +239,7 @@ fn a_peer_that_takes_no_answer_hurts_nobody() {
 
 #[test]
 fn connections_are_bounded_and_a_cut_one_is_counted() {
-    let mut sensor = started(&["ipfix_connections_max=2"]);
+    let sensor = started(&["ipfix_connections_max=2"]);
     let at = sensor.at_of("ipfix", "tcp");
     let (mut first, _second) = (greeted(at), greeted(at));
     let mut third = TcpStream::connect(at).unwrap();

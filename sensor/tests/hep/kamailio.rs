@@ -64,7 +64,7 @@ request_route {{
 }
 
 fn calls_by_version(version: u8) {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let folder = tempfile::tempdir().unwrap();
     let [own, called, caller] = [(); 3].map(|()| port());
     let (here, files) = (folder.path(), folder.path().display().to_string());

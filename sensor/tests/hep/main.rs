@@ -8,6 +8,8 @@ mod correlation;
 mod ipfix;
 mod kamailio;
 mod rtpengine;
+#[path = "../support/running.rs"]
+mod running;
 mod sensor;
 mod tls;
 mod tunnels;
@@ -52,7 +54,7 @@ fn began_at(record: &Value, when: Duration) {
 
 #[test]
 fn all_versions_by_udp_and_the_port_does_not_matter() {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let agent = Agent { number: 7, ..Agent::default() };
     let calls = [PORTS, (0, 0), (49_152, 0)].map(|ports| Call::new(ports.0.into(), ports));
     for (version, call) in (1..=3).zip(&calls) {
@@ -93,7 +95,7 @@ fn all_versions_by_udp_and_the_port_does_not_matter() {
 
 #[test]
 fn what_is_no_message_is_counted_and_what_follows_is_heard() {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let zero = [b"HEP3".to_vec(), vec![0; 22]].concat();
     let call = Call::new(1, PORTS);
     let good = Agent::default().hep3(&call.all()[0]);
@@ -148,7 +150,7 @@ fn what_is_no_message_is_counted_and_what_follows_is_heard() {
 
 #[test]
 fn an_agent_an_hour_ahead_ends_nobodys_call() {
-    let mut sensor = Sensor::start(&["rtptimeout=30"]);
+    let sensor = Sensor::start(&["rtptimeout=30"]);
     let (here, there) = (
         Agent { number: 1, ..Agent::default() },
         Agent { number: 2, ahead: 3600, ..Agent::default() },
@@ -180,7 +182,7 @@ fn an_agent_an_hour_ahead_ends_nobodys_call() {
 
 #[test]
 fn the_systems_time_instead_of_the_agents() {
-    let mut sensor = Sensor::start(&["hep_use_system_time=yes"]);
+    let sensor = Sensor::start(&["hep_use_system_time=yes"]);
     let before = agent::now();
     let call = Call::new(1, PORTS);
     datagrams(&sensor, call.all().iter().map(|seen| Agent::default().hep3(seen)));
@@ -192,7 +194,7 @@ fn the_systems_time_instead_of_the_agents() {
 
 #[test]
 fn media_and_reports_join_their_call() {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let agent = Agent::default();
     let call = Call::new(1, PORTS);
     datagrams(&sensor, call.answered().iter().map(|seen| agent.hep3(seen)));
@@ -208,7 +210,7 @@ fn media_and_reports_join_their_call() {
 
 #[test]
 fn figures_of_streams_stand_with_their_call() {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let call = Call::new(1, PORTS);
     let agent = Agent { correlation: Some(call.dialog.call_id.clone()), ..Agent::default() };
     let figures = |kind: u8, payload: &str| {
@@ -245,7 +247,7 @@ fn figures_of_streams_stand_with_their_call() {
 
 #[test]
 fn lines_of_logs_stand_with_their_call_where_they_are_wanted() {
-    let mut sensor = Sensor::start(&["hep_log=yes"]);
+    let sensor = Sensor::start(&["hep_log=yes"]);
     let call = Call::new(1, PORTS);
     let agent =
         Agent { number: 9, correlation: Some(call.dialog.call_id.clone()), ..Agent::default() };
@@ -277,7 +279,7 @@ fn lines_of_logs_stand_with_their_call_where_they_are_wanted() {
 
 #[test]
 fn by_tcp_cut_anywhere_and_several_at_once() {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let at = sensor.at("tcp");
     assert_eq!(at, sensor.at("udp"));
     let agent = Agent { compressed: true, ..Agent::default() };
@@ -316,7 +318,7 @@ fn by_tcp_cut_anywhere_and_several_at_once() {
 
 #[test]
 fn a_peer_that_does_not_finish_is_shown_out_and_only_so_many_are_let_in() {
-    let mut sensor = Sensor::start(&["hep_connections_max=2"]);
+    let sensor = Sensor::start(&["hep_connections_max=2"]);
     let at = sensor.at("tcp");
     let mut slow = TcpStream::connect(at).unwrap();
     slow.write_all(b"HEP3").unwrap();
@@ -335,7 +337,7 @@ fn a_peer_that_does_not_finish_is_shown_out_and_only_so_many_are_let_in() {
 
 #[test]
 fn without_the_key_nobody_is_heard_and_it_is_not_told() {
-    let mut sensor = Sensor::start(&["hep_auth_key=open sesame"]);
+    let sensor = Sensor::start(&["hep_auth_key=open sesame"]);
     let wrong = ["", "open", "open sesame ", "Open sesame"].map(Some);
     for (n, key) in (1..).zip(wrong.into_iter().chain([None])) {
         let agent = Agent { key, ..Agent::default() };
@@ -365,7 +367,7 @@ fn udp_can_be_left_out() {
 
 #[test]
 fn a_message_of_an_agent_that_a_mirror_shows_is_no_sip() {
-    let mut sensor = Sensor::start(&[]);
+    let sensor = Sensor::start(&[]);
     let (agent, call) = (Agent::default(), Call::new(1, PORTS));
     let inside = |seen: &Seen| Seen { payload: agent.hep3(seen), ..seen.clone() };
     datagrams(&sensor, call.all().iter().map(|seen| agent.hep3(&inside(seen))));

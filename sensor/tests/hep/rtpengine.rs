@@ -210,7 +210,7 @@ fn answers(engine: u16) {
 }
 
 /// The call: what both say of it, from the INVITE to its end.
-fn call(sensor: &mut Sensor, proxy: u16, [caller, called]: [&Phone; 2]) {
+fn call(sensor: &Sensor, proxy: u16, [caller, called]: [&Phone; 2]) {
     let proxy: SocketAddr = ([127, 0, 0, 1], proxy).into();
     let (here, there) = (caller.at(), called.at());
     let request = |method: &str, cseq: u32, uri: &str, to: &str, route: &str| {
@@ -263,7 +263,7 @@ fn call(sensor: &mut Sensor, proxy: u16, [caller, called]: [&Phone; 2]) {
 
 /// One call's record, and what workers have counted.
 fn recorded(traced: Traced) -> (Value, Value) {
-    let mut sensor = Sensor::start(&["spool_chunk_ms=100"]);
+    let sensor = Sensor::start(&["spool_chunk_ms=100"]);
     let folder = tempfile::tempdir().unwrap();
     let (here, files) = (folder.path(), folder.path().display().to_string());
     let [own, ng] = [(); 2].map(|()| port());
@@ -277,7 +277,7 @@ fn recorded(traced: Traced) -> (Value, Value) {
     let mut proxy = Command::new("kamailio");
     proxy.args(["-f", "kamailio.cfg", "-DD", "-E", "-w", &files, "-Y", &files]);
     let _proxy = start(&mut proxy, here);
-    call(&mut sensor, own, [&caller, &called]);
+    call(&sensor, own, [&caller, &called]);
     let record = sensor.calls(1).remove(0);
     let hep = sensor.hep();
     assert_eq!(hep["messages"], hep["became"]["delivered"], "{hep:#}");

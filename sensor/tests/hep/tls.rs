@@ -30,7 +30,7 @@ fn by_tls_and_by_what_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let (cert, key, roots) = certificate(folder.path());
     let (cert, key) = (format!("hep_tls_cert={cert}"), format!("hep_tls_key={key}"));
-    let mut sensor = Sensor::start(&["hep_tls_port=0", &cert, &key]);
+    let sensor = Sensor::start(&["hep_tls_port=0", &cert, &key]);
     let at = sensor.at("tls");
     let mut plain = TcpStream::connect(at).unwrap();
     plain.write_all(&Agent::default().hep3(&Call::new(2, PORTS).all()[0])).unwrap();

@@ -123,7 +123,7 @@ fn calls_in_datagrams_are_the_bare_calls() {
     let kinds = KINDS.map(|(kind, ..)| kind).join(",");
     let mut options = vec![format!("listen_udp_tunnels={kinds}")];
     options.extend(KINDS.iter().zip(ports).map(|((_, key, _), at)| format!("udp_port_{key}={at}")));
-    let mut sensor = start(&options.iter().map(String::as_str).collect::<Vec<_>>());
+    let sensor = start(&options.iter().map(String::as_str).collect::<Vec<_>>());
     let wraps: Vec<(&str, Wrap, u16)> = KINDS
         .iter()
         .zip(ports)
@@ -167,7 +167,7 @@ fn what_is_no_tunnel_or_no_voip_is_counted_and_what_follows_is_heard() {
     let options: Vec<String> = options.collect();
     let mut all = vec!["listen_udp_tunnels=vxlan,tzsp,audiocodes"];
     all.extend(options.iter().map(String::as_str));
-    let mut sensor = start(&all);
+    let sensor = start(&all);
     let call = call(1);
     let whole = datagram(Wrap::Vxlan, &call[0]);
     let http = Packet::udp(([10, 0, 0, 1], 40_000).into(), ([10, 0, 0, 2], 53).into(), b"name?");
@@ -195,7 +195,7 @@ fn what_is_no_tunnel_or_no_voip_is_counted_and_what_follows_is_heard() {
 fn pieces_of_packets_inside_are_put_together() {
     let [port] = ports();
     let key = format!("udp_port_vxlan={port}");
-    let mut sensor = start(&["listen_udp_tunnels=vxlan", &key]);
+    let sensor = start(&["listen_udp_tunnels=vxlan", &key]);
     let call = Call::new(1, PORTS);
     let pieces = |seen: &Seen| {
         let packet = Packet::udp(seen.way.0, seen.way.1, &seen.payload).ip_id(7);
@@ -259,7 +259,7 @@ fn recorded_sip(seen: &Seen) -> Vec<u8> {
 fn recordings_over_tcp_in_any_pieces_and_peers_that_do_not_finish() {
     let options =
         ["listen_tcp_audiocodes=yes", "tcp_port_audiocodes=0", "listen_connections_max=2"];
-    let mut sensor = start(&options);
+    let sensor = start(&options);
     let at = sensor.at_of("tunnels", "audiocodes_tcp");
     let mut slow = TcpStream::connect(at).unwrap();
     slow.write_all(&[9, 0, 0]).unwrap();

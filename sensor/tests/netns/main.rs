@@ -7,6 +7,8 @@
 
 mod compare;
 mod lab;
+#[path = "../support/running.rs"]
+mod running;
 mod sender;
 mod sensor;
 

@@ -16,6 +16,8 @@ mod ladder;
 mod message;
 mod play;
 mod records;
+#[path = "../support/running.rs"]
+mod running;
 mod scenario;
 #[path = "../netns/sensor.rs"]
 #[expect(dead_code, reason = "the other live tests use the rest")]
