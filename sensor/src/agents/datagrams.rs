@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use ringtap_capture::datagram;
+use rustix::net::sockopt;
 
 use super::counts::Event;
 use super::stream::Taker;
@@ -13,14 +14,14 @@ use super::{House, LOOK, Way};
 /// No datagram is longer.
 const DATAGRAM_MAX: usize = 65_535;
 
-/// Bytes that the kernel may keep for us; it grants what its own limit allows.
+/// Bytes that the kernel may keep for us; without privilege it grants what its limit allows.
 const BUFFER: usize = 8 << 20;
 
 /// Datagrams that are still taken at the end.
 const LAST_MAX: usize = 10_000;
 
 /// A socket, and who reads what it brings.
-pub(crate) struct Mouth<'a, T> {
+struct Mouth<'a, T> {
     socket: UdpSocket,
     /// Its own address, where a datagram's is not told.
     own: SocketAddr,
@@ -35,7 +36,9 @@ pub(crate) struct Mouth<'a, T> {
 
 /// Receives until the end, then what the socket still holds.
 pub(crate) fn run(socket: UdpSocket, house: &House, taker: impl Taker) {
-    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, BUFFER);
+    if sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER).is_err() {
+        let _ = sockopt::set_socket_recv_buffer_size(&socket, BUFFER);
+    }
     let _ = socket.set_read_timeout(Some(LOOK));
     let _ = datagram::tell_destination(socket.as_fd());
     let Ok(own) = socket.local_addr() else { return };

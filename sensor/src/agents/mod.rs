@@ -35,7 +35,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The port cannot be had.
-    #[error("{who}: cannot listen at {at}: {source}; is another program there?")]
+    #[error("{who}: cannot listen at {at}: {source}; {}", advice(.source))]
     Bind {
         /// Which listener.
         who: &'static str,
@@ -55,6 +55,15 @@ pub enum ListenError {
     /// A thread cannot be started.
     #[error("{0}: cannot start a thread: {1}")]
     Thread(&'static str, io::Error),
+}
+
+/// What is to be done where a port cannot be had.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "name an address that this host has",
+        _ => "is another program there?",
+    }
 }
 
 /// What all threads of one listener share.

@@ -33,6 +33,11 @@ impl Sensor {
         self.running.status()[listener].clone()
     }
 
+    /// The same once it shows what is wanted.
+    pub(crate) fn part_with(&self, listener: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.running.status_with(listener, |ledger| wanted(&ledger[listener]))[listener].clone()
+    }
+
     /// The HEP part of the ledger.
     pub(crate) fn hep(&self) -> Value {
         self.part("hep")
@@ -79,8 +84,7 @@ impl Sensor {
 
     /// The same of any listener.
     pub(crate) fn with_event_of(&self, listener: &str, event: &str, times: u64) -> Value {
-        let wanted = |ledger: &Value| ledger[listener]["events"][event] == times;
-        self.running.status_with(event, wanted)[listener].clone()
+        self.part_with(listener, |part| part["events"][event] == times)
     }
 
     /// So many records of calls.

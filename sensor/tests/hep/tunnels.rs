@@ -10,9 +10,9 @@ use ringtap_testkit::packet::tunnel::{ID, Wrap};
 use ringtap_testkit::pcap::{Options, Writer};
 use serde_json::{Value, json};
 
-use crate::PORTS;
-use crate::agent::{Call, Seen};
+use crate::agent::{Agent, Call, Seen};
 use crate::sensor::Sensor;
+use crate::{PORTS, datagrams, whole};
 
 /// Ethernet, IPv4 and UDP in front of what a tunnel's datagram is.
 const OUTER_LEN: usize = 14 + 20 + 8;
@@ -223,6 +223,7 @@ fn a_port_that_is_taken_and_what_cannot_be_meant_have_one_line() {
         (vec!["listen_udp_tunnels=vxlan", "tunnel_depth=0"], "tunnel_depth".to_owned()),
         (vec!["listen_udp_tunnels=vxlan", "udp_port_vxlan=1-100"], "16".to_owned()),
         (vec!["listen_udp_tunnels=vxlan,erspan1"], "gre_udp".to_owned()),
+        (vec!["listen_udp_tunnels=tzsp", &twice, "listen_bind_ip=192.0.2.7"], "name".to_owned()),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringtap"));
@@ -238,6 +239,29 @@ fn a_port_that_is_taken_and_what_cannot_be_meant_have_one_line() {
         assert!(text.contains(&word), "{word}: {text}");
     }
     drop(sensor);
+}
+
+#[test]
+fn a_flood_at_one_listener_hurts_no_other_and_all_of_it_is_counted() {
+    const FLOOD: u64 = 30_000;
+    let [port] = ports();
+    let key = format!("udp_port_vxlan={port}");
+    let sensor = start(&["hep=yes", "listen_udp_tunnels=vxlan", &key, "listen_memory=1"]);
+    let (flood, call) = (Call::new(1, PORTS).rtp(1000), Call::new(2, PORTS));
+    std::thread::scope(|scope| {
+        let rtp = flood.iter().cycle().take(FLOOD as usize);
+        scope.spawn(move || send(port, rtp.map(|seen| datagram(Wrap::Vxlan, &frame(seen)))));
+        datagrams(&sensor, call.all().iter().map(|seen| Agent::default().hep3(seen)));
+        whole(&sensor.calls(1)[0]);
+    });
+    let tunnels = sensor.part_with("tunnels", |tunnels| {
+        let lost = tunnels["events"]["socket_dropped"].as_u64();
+        tunnels["messages"].as_u64().zip(lost).is_some_and(|(came, lost)| came + lost == FLOOD)
+    });
+    let became = |outcome: &str| tunnels["became"][outcome].as_u64().unwrap();
+    assert_eq!(became("delivered") + became("queue_full"), tunnels["messages"], "{tunnels:#}");
+    assert_eq!(sensor.settled(6)["became"]["delivered"], 6);
+    assert!(sensor.end().contains("Ledger: balances"));
 }
 
 /// A recording by AudioCodes, version 0.9, of SIP: what it names is where it went.
