@@ -52,11 +52,12 @@ pub(in crate::sqlite) fn is_there(
     Ok(statement.query_row(at, |_| Ok(())).optional()?.is_some())
 }
 
-/// The reports that name a call, oldest first.
+/// The latest reports that name a call, oldest first: agents report again and again, and at the
+/// end on the whole.
 pub(in crate::sqlite) fn of_call(connection: &Connection, call_key: u64) -> Result<Vec<VqReport>> {
     let sql = format!(
-        "SELECT ID, ts_us, id_sensor, call_key, {} FROM ringtap_vq WHERE call_key = ?1 \
-         ORDER BY ts_us, ID LIMIT {REPORTS_MAX}",
+        "SELECT * FROM (SELECT ID, ts_us, id_sensor, call_key, {} FROM ringtap_vq \
+         WHERE call_key = ?1 ORDER BY ts_us DESC, ID DESC LIMIT {REPORTS_MAX}) ORDER BY ts_us, ID",
         columns()
     );
     let mut statement = connection.prepare_cached(&sql)?;

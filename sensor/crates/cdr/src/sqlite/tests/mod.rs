@@ -547,6 +547,10 @@ fn voice_quality_reports_are_found_with_the_call_they_name() {
     assert_eq!(store.write(&[report(91)]).unwrap().present, 1, "sent a second time");
     let call = store.call(7).unwrap().unwrap();
     assert_eq!(call.vq, [fixture::vq(91, 7)], "not that of another realm");
+    let later: Vec<Record> = (100..140).map(report).collect();
+    store.write(&later).unwrap();
+    let ids: Vec<u64> = store.call(7).unwrap().unwrap().vq.iter().map(|one| one.id).collect();
+    assert_eq!(ids, (108..140).collect::<Vec<_>>(), "the latest");
     let mut line = String::new();
     crate::json::push_call(&mut line, &call);
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();
