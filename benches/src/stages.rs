@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::Context;
+use ringtap_capture::tcx::load::Rings;
+use ringtap_capture::tcx::trial::Trial;
 use ringtap_capture::xdp::load::{Options, Program};
 use ringtap_testkit::packet::Packet;
 use ringtap_testkit::packet::rtp::Rtp;
@@ -24,6 +26,9 @@ const REPEAT: u32 = 500_000;
 /// Frames that are met once.
 const ONCE: u16 = 20_000;
 const ROUNDS: usize = 5;
+/// Copies that a ring holds before it is emptied, and how often it is filled.
+const FILL: u32 = 5000;
+const FILLS: usize = 60;
 
 /// The program with a socket on queue 0.
 struct Loaded {
@@ -54,6 +59,28 @@ impl Loaded {
     }
 }
 
+/// The programs for a host's own interfaces.
+struct Host(Trial);
+
+impl Host {
+    fn new() -> anyhow::Result<Self> {
+        let rings = Rings { count: 1, bytes: 8 << 20 };
+        let trial = Trial::new(&Options::default(), rings);
+        trial.map(Self).context("cannot load the host's kernel programs")
+    }
+
+    /// Median over fills of the ring, each of which is emptied before the next.
+    fn ns(&mut self, frame: &[u8]) -> anyhow::Result<f64> {
+        let mut each = Vec::with_capacity(FILLS);
+        for _ in 0..FILLS {
+            each.push(self.0.try_frame(frame, false, FILL)?.duration.as_nanos() as f64);
+            self.0.records(|_, _| ());
+        }
+        anyhow::ensure!(self.0.lost() == 0, "the ring is too small for what is measured");
+        Ok(median(each))
+    }
+}
+
 /// Measures; the figures, and a table.
 pub(crate) fn run(quick: bool) -> anyhow::Result<(Value, String)> {
     let rounds = if quick { 1 } else { ROUNDS };
@@ -62,6 +89,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<(Value, String)> {
     let stamping = Loaded::new(|options| options.settings.kernel_timestamps = 1)?;
     let window = |options: &mut Options| options.settings.dedup_window_ns = 1_000_000_000;
     let comparing = Loaded::new(window)?;
+    let mut host = Host::new()?;
     let call = Call::new()?;
     let mut stages: Vec<(&str, Vec<f64>)> = Vec::new();
     let mut add = |name, ns| match stages.iter_mut().find(|(known, _)| *known == name) {
@@ -81,6 +109,10 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<(Value, String)> {
         let deep = Wrap::GreEthernet.wrap(&inside);
         add("media in VXLAN in GRE, redirect", plain.ns(&deep, repeat)?);
         add("other tunnel, redirect whole", plain.ns(&Wrap::Tzsp.wrap(&call.rtp(0, 0)), repeat)?);
+        add("host: what is not IP passes", host.ns(&call.arp)?);
+        add("host: what is not VoIP by its ports passes", host.ns(&call.other)?);
+        add("host: SIP of 542 bytes, copied", host.ns(&call.sip)?);
+        add("host: media of 214 bytes, copied with its time", host.ns(&call.rtp(0, 0))?);
         let count = if quick { ONCE / 20 } else { ONCE };
         let frames: Vec<_> = (0..count).map(|n| call.rtp(round as u32 + 1, n)).collect();
         let without = plain.once_ns(&frames)?;
@@ -88,12 +120,18 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<(Value, String)> {
         add("fingerprint of a new packet adds", comparing.once_ns(&frames)? - without);
     }
     let (size, inner) = (plain.program.size()?, plain.program.inner_size()?);
+    let of_host = host.0.size()?;
     let mut text = format!(
         "### The kernel program, by stage\n\nPROG_TEST_RUN, in cache, without the driver; {} \
-         instructions, {} verified; inside of tunnels {} and {}. The last two are differences of \
-         single runs.\n\n\
+         instructions, {} verified; inside of tunnels {} and {}; on a host's own interfaces {} and \
+         {}. The last two are differences of single runs.\n\n\
          | stage | ns a frame |\n|---|---|\n",
-        size.instructions, size.verified, inner.instructions, inner.verified
+        size.instructions,
+        size.verified,
+        inner.instructions,
+        inner.verified,
+        of_host.instructions,
+        of_host.verified
     );
     let mut figures = Vec::new();
     for (name, all) in stages {

@@ -25,5 +25,7 @@ pub mod verdict;
 
 pub mod maps;
 
+pub mod record;
+
 #[cfg(test)]
 mod sample;

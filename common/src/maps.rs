@@ -13,6 +13,14 @@ use crate::walk::Ip;
 pub const PROGRAM: &str = "ringtap";
 /// Name of the program that goes on inside of a tunnel.
 pub const INNER_PROGRAM: &str = "ringtap_inner";
+/// Names of the programs that look at what an Ethernet interface takes in, and sends.
+pub const HOST_PROGRAMS: [&str; 2] = ["ringtap_in", "ringtap_out"];
+/// The same for interfaces whose frames begin with the IP header.
+pub const HOST_IP_PROGRAMS: [&str; 2] = ["ringtap_ip_in", "ringtap_ip_out"];
+/// Name of the program that goes on for them inside of a tunnel.
+pub const HOST_INNER_PROGRAM: &str = "ringtap_host_inner";
+/// Name of the program that filters for a packet socket.
+pub const SOCKET_PROGRAM: &str = "ringtap_socket";
 /// Name of the global that holds the [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
 /// Map of one [`PortSets`].
@@ -26,10 +34,27 @@ pub const VERDICTS: &str = "VERDICTS";
 /// Map from RX queue to AF_XDP socket.
 pub const SOCKETS: &str = "SOCKETS";
 
-/// Map from 0 to the program [`INNER_PROGRAM`].
+/// Map from 0 to the program [`INNER_PROGRAM`], or [`HOST_INNER_PROGRAM`].
 pub const PROGRAMS: &str = "PROGRAMS";
-/// Map of one [`Place`] for each processor: where [`INNER_PROGRAM`] goes on.
+/// Map of one [`Place`] for each processor: where that program goes on.
 pub const PLACE: &str = "PLACE";
+
+/// Maps that carry frames of the host's own interfaces, see [`crate::record`].
+pub const RINGS: [&str; RINGS_MAX] =
+    ["RING_0", "RING_1", "RING_2", "RING_3", "RING_4", "RING_5", "RING_6", "RING_7"];
+/// How many of [`RINGS`] there can be.
+pub const RINGS_MAX: usize = 8;
+/// Name of the global that says how many of [`RINGS`] are used (`u32`).
+pub const RINGS_USED: &str = "RINGS_USED";
+/// Map of counters (`u64`) for each ring and processor: frames for which it had no room.
+pub const LOST: &str = "LOST";
+/// Map of the first bytes of a frame, for each processor.
+pub const HEAD: &str = "HEAD";
+/// Map from the index of an interface whose frames begin with the IP header, for
+/// [`SOCKET_PROGRAM`].
+pub const BARE: &str = "BARE_LINKS";
+/// Size of [`BARE`].
+pub const BARE_MAX: u32 = 1024;
 
 /// Map from this host's own addresses, each an [`Address`].
 pub const OWN: &str = "OWN";
@@ -282,6 +307,13 @@ impl Address {
     pub const fn new(ip: Ip) -> Self {
         let [a, b, c, d, e, f, g, h, low @ ..] = ip;
         Self([u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes(low)])
+    }
+
+    /// Both words as one number, for a hash.
+    #[inline(always)]
+    #[must_use]
+    pub const fn sum(self) -> u64 {
+        self.0[0].wrapping_add(self.0[1])
     }
 }
 

@@ -12,7 +12,7 @@ use crate::walk::{PROTO_TCP, Stop};
 /// What happens to the frames of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Handed to the socket of the frame's queue.
+    /// Handed to the socket of the frame's queue, or copied into a ring.
     Redirected,
     /// Dropped in every mode.
     Dropped,

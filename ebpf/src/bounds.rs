@@ -1,11 +1,11 @@
 //! The frame as the kernel hands it over: the only pointer arithmetic on packet bytes.
 
-use core::arch::asm;
-
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
 use ringtap_common::cursor::Cursor;
+
+use crate::fixed::fixed;
 
 /// Highest offset that is read. The verifier wants a bound that it can see; a linear part is one
 /// page at most.
@@ -62,22 +62,4 @@ impl Cursor for Packet {
         // The verifier does not know `len`, and does not relate the two steps.
         fixed(number + self.len) - self.len
     }
-}
-
-/// The same number, in a register of which the optimiser knows nothing. The verifier checks
-/// registers, not values: a sum computed a second time, or a bound checked on one copy of a number
-/// and relied upon for another, would be unchecked for it.
-#[inline(always)]
-fn fixed(number: usize) -> usize {
-    let mut number = number;
-    // SAFETY: the instruction copies a register onto itself; an empty sequence would give two lines
-    // of debug information the same place, which the kernel refuses.
-    unsafe {
-        asm!(
-            "{number} = {number}",
-            number = inout(reg) number,
-            options(pure, nomem, nostack),
-        );
-    }
-    number
 }

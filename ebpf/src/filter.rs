@@ -10,8 +10,7 @@ use ringtap_common::walk::{
     PROTO_IPV6, PROTO_UDP, walk_layer,
 };
 
-use crate::bounds::Packet;
-use crate::maps;
+use crate::{Packet, maps};
 
 /// A frame that user space wants.
 pub(crate) struct Wanted {

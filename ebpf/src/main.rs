@@ -1,4 +1,5 @@
-//! The kernel program: keeps VoIP, drops mirrored copies, counts every frame under one verdict.
+//! The kernel program of a mirror port: keeps VoIP, drops mirrored copies, counts every frame
+//! under one verdict. That of a host's own interfaces is in `host`.
 //!
 //! It is policy only. How a frame is read, recognised and compared stands in `ringtap-common`,
 //! where user space runs the same code; nothing here is parsed a second time.
@@ -7,6 +8,7 @@
 #![feature(asm_experimental_arch)]
 
 mod bounds;
+mod fixed;
 mod maps;
 
 mod filter;

@@ -70,12 +70,12 @@ pub struct RunArgs {
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Interface to capture on; may be repeated. None is needed with `-O hep=yes`,
+    /// Interface to capture on, or any; may be repeated. None is needed with `-O hep=yes`,
     /// `-O ipfix=yes` or `-O listen_udp_tunnels=…`, which listen for what capture agents, session
     /// border controllers and mirrors send
     #[arg(short, long, value_name = "IFACE")]
     pub interface: Vec<String>,
-    /// How to capture: auto, xdp, xdp-generic or packet
+    /// How to capture: auto, xdp, xdp-generic, packet, or tcx with `-O mode=host`
     #[arg(long, value_name = "HOW")]
     pub capture: Option<String>,
     /// Where records go: sqlite:PATH

@@ -51,7 +51,7 @@ pub struct Interface {
     pub name: String,
     /// How it is captured.
     pub how: String,
-    /// The verdicts; empty without XDP.
+    /// The verdicts; empty without a kernel program.
     pub verdicts: Vec<Verdict>,
     /// All its sockets.
     pub sockets: SourceStats,
@@ -175,6 +175,7 @@ fn interface_json(interface: &Interface) -> Value {
         "sip_directions": directions_json(interface.directions),
         "sockets": {
             "received": sockets.received,
+            "outgoing": sockets.outgoing,
             "rx_dropped": sockets.rx_dropped,
             "rx_ring_full": sockets.rx_ring_full,
             "fill_ring_empty": sockets.fill_ring_empty,

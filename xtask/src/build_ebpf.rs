@@ -30,30 +30,38 @@ const FLAGS: [&str; 4] = [
     "-Clink-arg=--cpu-features=+alu32,+allows-misaligned-mem-access",
 ];
 
-/// Builds the program if a source is newer, and gives the object's path.
+/// The programs: for mirror ports, and for a host's own interfaces.
+const PROGRAMS: [&str; 2] = ["ringtap", "ringtap-host"];
+
+/// Builds the programs if a source is newer, and gives the folder of their objects.
 pub(crate) fn run() -> Result<PathBuf> {
     let root = command::root();
     let folder = root.join("target/ebpf");
-    let (object, stamp) = (folder.join("ringtap.bpf.o"), folder.join("sources"));
+    let stamp = folder.join("sources");
     let sources = sources_hash(&root)?;
-    if object.is_file() && fs::read_to_string(&stamp).is_ok_and(|old| old == sources) {
-        return Ok(object);
+    let objects = PROGRAMS.map(|name| folder.join(format!("{name}.bpf.o")));
+    let here = objects.iter().all(|object| object.is_file());
+    if here && fs::read_to_string(&stamp).is_ok_and(|old| old == sources) {
+        return Ok(folder);
     }
     let Some(linker) = find_linker() else {
         bail!("bpf-linker is not installed: run `cargo xtask setup`");
     };
     let built = build(&root, &linker)?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let part = folder.join("ringtap.bpf.o.part");
-    strip(&built, &part)?;
-    // An object that came out the same keeps its time, so that nothing else is built again.
-    if fs::read(&part).ok() == fs::read(&object).ok() {
-        fs::remove_file(&part).ok();
-    } else {
-        fs::rename(&part, &object).with_context(|| format!("cannot write {}", object.display()))?;
+    for (name, object) in PROGRAMS.into_iter().zip(&objects) {
+        let part = object.with_extension("o.part");
+        strip(&built.join(name), &part)?;
+        // An object that came out the same keeps its time, so that nothing else is built again.
+        if fs::read(&part).ok() == fs::read(object).ok() {
+            fs::remove_file(&part).ok();
+        } else {
+            let moved = fs::rename(&part, object);
+            moved.with_context(|| format!("cannot write {}", object.display()))?;
+        }
     }
     fs::write(&stamp, sources).with_context(|| format!("cannot write {}", stamp.display()))?;
-    Ok(object)
+    Ok(folder)
 }
 
 /// A compiler that can make code for the kernel.
@@ -159,7 +167,7 @@ fn build_with(toolchain: Toolchain, root: &Path, linker: &Path) -> Result<PathBu
     if !status.success() {
         bail!("{} cannot build the kernel program ({status})", toolchain.name());
     }
-    Ok(out.join(TARGET).join("release/ringtap"))
+    Ok(out.join(TARGET).join("release"))
 }
 
 /// The flags, with this machine's folders taken out of what is compiled in.

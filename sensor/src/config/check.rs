@@ -24,6 +24,9 @@ pub fn check(file: Option<&Path>) -> Result<Report, ConfigError> {
     let mut lines: Vec<String> = read.errors.iter().map(|e| format!("error: {e}")).collect();
     let errors = lines.len();
     lines.extend(read.warnings.iter().map(|warning| format!("warning: {warning}")));
+    if let Some(why) = read.config.contradiction() {
+        lines.push(format!("warning: {shown}: {why}; `ringtap run` will not start"));
+    }
     lines.extend(doubts(&read.config).map(|doubt| format!("warning: {shown}: {doubt}")));
     let warnings = lines.len() - errors;
     let verdict = if errors == 0 { "OK" } else { "not usable" };
@@ -68,7 +71,7 @@ fn doubts(config: &Config) -> impl Iterator<Item = &'static str> {
             "savertcp without savertp: the spool will have RTCP of calls without their RTP",
         ),
         (
-            learned && config.capture == Method::Packet,
+            learned && config.capture == Method::Packet && !config.takes_nothing(),
             "media_filter = learned has no effect with capture = packet",
         ),
         (

@@ -280,12 +280,14 @@ macro_rules! tunnel {
 
 /// All keys, in the order of the sample configuration.
 pub(super) static KEYS: &[Key] = keys! {
-    "interface" "names of interfaces (eth1,eth2)" => interfaces, |c| c.interface.clear();
-    "capture" "auto, xdp, xdp-generic or packet" => set!(capture, |text: &str| text.parse().ok());
-    "mode" "span, tunnel or pass-rest" => set!(mode, |text: &str| match text {
+    "interface" "names of interfaces (eth1,eth2), or any" => interfaces, |c| c.interface.clear();
+    "capture" "auto, xdp, xdp-generic, packet or tcx"
+        => set!(capture, |text: &str| text.parse().ok());
+    "mode" "span, tunnel, pass-rest or host" => set!(mode, |text: &str| match text {
         "span" => Some(Mode::Span),
         "tunnel" => Some(Mode::Tunnel),
         "pass-rest" => Some(Mode::PassRest),
+        "host" => Some(Mode::Host),
         _ => None,
     });
     "promisc" YES_NO => set!(promisc, yes_no);

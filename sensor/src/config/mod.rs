@@ -21,6 +21,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ringtap_capture::Method;
+use ringtap_capture::open::ANY;
 
 pub use check::{Report, check};
 pub use error::ConfigError;
@@ -254,6 +255,8 @@ pub enum Mode {
     /// Those in a mirror's tunnels are dropped; all others go on to the host, as does VoIP that
     /// is addressed to it.
     Tunnel,
+    /// All frames are the host's own, and nothing is taken from it.
+    Host,
 }
 
 impl Default for Config {
@@ -354,6 +357,35 @@ impl Config {
     /// Whether anything is listened to.
     pub fn listens(&self) -> bool {
         self.hep.on || self.ipfix.on || self.listen.is_on()
+    }
+
+    /// Whether frames are only looked at, and nothing is taken from the host.
+    pub fn takes_nothing(&self) -> bool {
+        self.mode == Mode::Host || self.takes_any()
+    }
+
+    /// Whether all interfaces are meant.
+    pub fn takes_any(&self) -> bool {
+        self.interface.iter().any(|name| name == ANY)
+    }
+
+    /// What contradicts itself, so that capture cannot start.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let takes = matches!(self.capture, Method::Xdp | Method::XdpGeneric);
+        if self.takes_any() && self.interface.len() > 1 {
+            Some("interface = any means all of them: name no others beside it")
+        } else if self.takes_any() && !matches!(self.mode, Mode::Span | Mode::Host) {
+            Some("interface = any goes with mode = host or span: the others take from the host")
+        } else if self.takes_nothing() && takes {
+            Some(
+                "XDP takes frames from the host: with mode = host or interface = any, capture is \
+                 auto, tcx or packet",
+            )
+        } else if !self.takes_nothing() && self.capture == Method::Tcx {
+            Some("capture = tcx takes nothing from the host: it goes with mode = host")
+        } else {
+            None
+        }
     }
 }
 

@@ -147,7 +147,7 @@ fn what_is_wrong_gets_one_line_with_its_place() {
         (
             "interface = a/b\n",
             "F:1: interface = \"a/b\" is not valid: interface takes names of interfaces \
-             (eth1,eth2)",
+             (eth1,eth2), or any",
         ),
     ] {
         assert_eq!(loaded(text).unwrap_err(), line);
@@ -200,6 +200,27 @@ fn a_check_tells_everything_and_ends_with_the_sum() {
     let ok = format!("{}: OK (3 keys, 0 errors, 0 warnings)", path.display());
     assert_eq!(report, Report { lines: vec![ok], errors: 0 });
     assert!(check(Some(Path::new("/no/such/file"))).is_err());
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_told_and_no_others() {
+    for (text, wrong) in [
+        ("interface = eth0\nmode = host", None),
+        ("interface = eth0\nmode = host\ncapture = tcx", None),
+        ("interface = any\nmode = span\ncapture = packet", None),
+        ("interface = eth0\nmode = span\ncapture = xdp", None),
+        ("interface = any\nmode = host\ncapture = xdp", Some("XDP takes frames")),
+        ("interface = eth0\nmode = host\ncapture = xdp-generic", Some("XDP takes frames")),
+        ("interface = eth0\ncapture = tcx", Some("mode = host")),
+        ("interface = any,eth0", Some("no others")),
+        ("interface = any\nmode = pass-rest", Some("mode = host or span")),
+    ] {
+        let (_dir, path) = file(format!("{text}\nsavesip = yes\nstore = sqlite:a.db\n"));
+        let report = check(Some(&path)).unwrap();
+        let told = report.lines.iter().find(|line| line.contains("will not start"));
+        assert_eq!(told.is_some(), wrong.is_some(), "{text}: {:?}", report.lines);
+        assert!(told.is_none_or(|line| line.contains(wrong.unwrap_or_default())), "{told:?}");
+    }
 }
 
 #[test]

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use ringtap_capture::clock::LiveClock;
-use ringtap_capture::open::{Opened, open};
+use ringtap_capture::open::{Opened, open, open_host};
 use ringtap_capture::presence::{Presence, Watched};
-use ringtap_capture::xdp::XdpInterface;
-use ringtap_capture::{Source, SourceStats, affinity};
+use ringtap_capture::tcx::Change;
+use ringtap_capture::{Handle, Source, SourceStats, affinity};
 use ringtap_cdr::Store;
 use ringtap_common::verdict::Fate;
 
@@ -87,7 +87,8 @@ pub fn capture(
     if queues.len() < wanted {
         queues.resize_with(wanted, Vec::new);
     }
-    let in_kernel = opened.iter().all(|(_, o)| o.xdp.is_some());
+    let told = |kernel: &Option<Handle>| kernel.as_ref().is_some_and(Handle::tells_copies);
+    let in_kernel = opened.iter().all(|(_, o)| told(&o.kernel));
     let dedup = !in_kernel || opened.len() > 1 || listening.any();
     let spread = options::spread(config, &read_by, queues.len());
     let kind = Kind::Live { dedup, spread };
@@ -134,15 +135,15 @@ pub fn capture(
     let mut watch =
         Watch { started, opened: &opened, listeners, published, counts, stats, heard, spool };
     for (name, opened) in &opened {
-        if let Some(size) = opened.xdp.as_ref().and_then(|xdp| xdp.size().ok()) {
+        if let Some(size) = opened.kernel.as_ref().and_then(|kernel| kernel.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
             tracing::debug!(%name, instructions, verified, "the kernel program is loaded");
         }
         tracing::info!("capturing on {name}: {}", opened.line);
     }
     let outcome = watch.until_stopped(stop, (&mut status, &mut desk), &upstream, &threads);
-    for xdp in opened.iter().filter_map(|(_, o)| o.xdp.as_ref()) {
-        let _ = xdp.stop();
+    for kernel in opened.iter().filter_map(|(_, o)| o.kernel.as_ref()) {
+        let _ = kernel.stop();
     }
     watch.listeners.iter_mut().for_each(|listener| listener.stop());
     drain.store(true, Ordering::Release);
@@ -160,6 +161,12 @@ pub fn capture(
 }
 
 fn open_all(config: &Config) -> anyhow::Result<Vec<(String, Opened)>> {
+    if let Some(why) = config.contradiction() {
+        bail!("{why}");
+    }
+    if config.takes_nothing() && !config.interface.is_empty() {
+        return Ok(open_host(config.capture, &options::host(config))?);
+    }
     let mut all = Vec::new();
     for (origin, name) in (0u16..).zip(&config.interface) {
         let (xdp, packet) = options::capture(config, name, origin);
@@ -346,7 +353,11 @@ impl Watch<'_> {
         threads: &[JoinHandle<()>],
     ) -> anyhow::Result<()> {
         let mut learned = Learned::default();
-        let mut links: Vec<Watched> = self.opened.iter().map(|(n, _)| Watched::new(n)).collect();
+        let names = self.opened.iter().flat_map(|(_, opened)| &opened.interfaces);
+        let mut links: Vec<Watched> = names.map(|name| Watched::new(name)).collect();
+        // All interfaces, whichever there are, or agents.
+        let lasting = self.opened.iter().any(|(_, opened)| opened.interfaces.is_empty())
+            || !self.listeners.is_empty();
         let mut mirrors = vec![Directions::default(); self.opened.len()];
         let mut looked = Instant::now();
         let mut asker = None;
@@ -367,11 +378,10 @@ impl Watch<'_> {
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                let left = look_at(&mut links) || !self.listeners.is_empty();
-                if !left {
+                if !look_at(&mut links) && !lasting {
                     bail!("no interface is left to capture on");
                 }
-                self.tell_own_addresses();
+                self.look_at_host();
                 self.look_at_mirrors(&mut mirrors);
             }
         }
@@ -389,11 +399,12 @@ impl Watch<'_> {
         }
     }
 
-    /// Addresses of a host in a cloud come and go.
-    fn tell_own_addresses(&self) {
-        for xdp in self.opened.iter().filter_map(|(_, opened)| opened.xdp.as_ref()) {
-            if let Err(error) = xdp.tell_own_addresses() {
-                tracing::debug!(%error, "the kernel program keeps the addresses it has");
+    /// A host's addresses and interfaces come and go.
+    fn look_at_host(&self) {
+        for kernel in self.opened.iter().filter_map(|(_, opened)| opened.kernel.as_ref()) {
+            match kernel.look() {
+                Ok(changes) => changes.iter().for_each(tell_change),
+                Err(error) => tracing::debug!(%error, "the kernel program keeps what it knows"),
             }
         }
     }
@@ -429,13 +440,13 @@ impl Watch<'_> {
 
     /// Changes the kernel's map of media endpoints.
     fn teach(&self, learned: &mut Learned, news: Upstream) {
-        let xdps = || self.opened.iter().filter_map(|(_, o)| o.xdp.as_ref());
+        let kernels = || self.opened.iter().filter_map(|(_, o)| o.kernel.as_ref());
         let result = match news {
             Upstream::Learn(at) if learned.add(at) => {
-                xdps().try_for_each(|xdp: &XdpInterface| xdp.learn(at.0, at.1))
+                kernels().try_for_each(|kernel: &Handle| kernel.learn(at.0, at.1))
             }
             Upstream::Forget(at) if learned.remove(at) => {
-                xdps().try_for_each(|xdp: &XdpInterface| xdp.forget(at.0, at.1))
+                kernels().try_for_each(|kernel: &Handle| kernel.forget(at.0, at.1))
             }
             Upstream::Learn(_) | Upstream::Forget(_) => Ok(()),
         };
@@ -479,7 +490,7 @@ impl Watch<'_> {
             one.sockets.add(source);
             one.queues.push(source.received);
         }
-        if let Some(counts) = opened.xdp.as_ref().and_then(|xdp| xdp.counts().ok()) {
+        if let Some(counts) = opened.kernel.as_ref().and_then(|kernel| kernel.counts().ok()) {
             one.verdicts = counts
                 .iter()
                 .map(|(verdict, frames)| Verdict {
@@ -519,6 +530,15 @@ fn look_at(links: &mut [Watched]) -> bool {
         }
     }
     links.iter().any(|link| link.presence() != Presence::Gone)
+}
+
+/// Says what has become of one of all interfaces.
+fn tell_change(change: &Change) {
+    match change {
+        Change::New(name) => tracing::info!("capturing on {name} too"),
+        Change::Gone(name) => tracing::info!("{name} is gone"),
+        Change::Refused(name, why) => tracing::warn!("{name} is not captured: {why}"),
+    }
 }
 
 fn error_of(error: &str) -> serde_json::Value {

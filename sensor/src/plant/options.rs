@@ -7,7 +7,10 @@ use anyhow::Context;
 use compact_str::CompactString;
 use ringtap_call::CustomHeaders;
 use ringtap_capture::affinity::processors;
+use ringtap_capture::open::{ANY, HostOptions};
 use ringtap_capture::packet_socket::PacketOptions;
+use ringtap_capture::tcx::TcxOptions;
+use ringtap_capture::tcx::load::Rings;
 use ringtap_capture::xdp::{BusyPoll, XdpOptions};
 use ringtap_common::maps::{self, PortSet, PortSets};
 use ringtap_common::tunnel::Kind;
@@ -205,6 +208,8 @@ pub fn capture(config: &Config, interface: &str, origin: u16) -> (XdpOptions, Pa
         Mode::Span => maps::Mode::Span as u8,
         Mode::PassRest => maps::Mode::PassRest as u8,
         Mode::Tunnel => maps::Mode::Tunnel as u8,
+        // Programs that take nothing do not ask.
+        Mode::Host => maps::Mode::PassRest as u8,
     };
     settings.media = match config.media_filter {
         MediaFilter::Default => maps::MediaFilter::ByContent as u8,
@@ -216,6 +221,27 @@ pub fn capture(config: &Config, interface: &str, origin: u16) -> (XdpOptions, Pa
     packet.sockets = workers(config);
     packet.ring_bytes = (config.ringbuffer_mb as usize) << 20;
     (xdp, packet)
+}
+
+/// How to open interfaces from which nothing is taken.
+pub fn host(config: &Config) -> HostOptions {
+    let any = config.takes_any();
+    // Promiscuity brings nothing of the host's own.
+    let promiscuous = config.promisc && config.mode != Mode::Host;
+    let workers = config.workers.map_or(1, usize::from);
+    let bytes = (config.ringbuffer_mb as usize) << 20;
+    let (origin, rings) = (0, Rings { count: workers, bytes });
+    let interfaces = if any { Vec::new() } else { config.interface.clone() };
+    let (xdp, _) = capture(config, ANY, origin);
+    let mut program = xdp.program;
+    // Copies are told in user space, and time is always taken.
+    program.settings.dedup_window_ns = 0;
+    let packet = (0..).zip(&config.interface).map(|(origin, name)| {
+        let (_, packet) = capture(config, name, origin);
+        PacketOptions { sockets: workers, promiscuous, outgoing: true, ..packet }
+    });
+    let packet = packet.collect();
+    HostOptions { tcx: TcxOptions { interfaces, program, rings, promiscuous, origin }, packet }
 }
 
 /// Whether media passes the kernel only from and to endpoints that calls have announced.

@@ -207,7 +207,7 @@ fn after_a_kill_a_replay_goes_on_with_the_same_spool_and_store() {
 }
 
 /// One line, exit code 1, and the line says this.
-fn refused(done: &Output, why: &str) {
+pub(crate) fn refused(done: &Output, why: &str) {
     let said = String::from_utf8_lossy(&done.stderr);
     println!("{}", said.trim_end());
     assert_eq!(done.status.code(), Some(1), "{said}");
@@ -216,7 +216,7 @@ fn refused(done: &Output, why: &str) {
 }
 
 /// What becomes of a sensor that cannot start: it must end by itself, and soon.
-fn ends(command: &mut Command) -> Output {
+pub(crate) fn ends(command: &mut Command) -> Output {
     let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("ip can be run");
     let mut waited = 0;
     while child.try_wait().expect("a child can be waited for").is_none() {

@@ -2,6 +2,8 @@
 //! possible.
 #![expect(unsafe_code, reason = "packet sockets and processors are system calls")]
 
+pub(crate) mod session;
+
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Barrier;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ringtap_testkit::traffic::Memory;
 
-use crate::lab::{Lab, NEAR};
+use crate::lab::{FAR, Lab, NEAR};
 
 /// No test sends longer than this.
 const SEND_MAX: Duration = Duration::from_secs(20);
@@ -25,6 +27,8 @@ pub(crate) struct Lane<'a> {
     pub(crate) via: Option<&'static str>,
     /// A second one, which every other frame takes.
     pub(crate) also: Option<&'static str>,
+    /// The captured host itself sends.
+    pub(crate) by_host: bool,
     /// Frames with their times.
     pub(crate) frames: Vec<(u64, &'a [u8])>,
 }
@@ -72,7 +76,7 @@ pub(crate) fn send(lab: &Lab, lanes: &[Lane<'_>], speed: f64, stop: &AtomicBool)
     let first_ns = first_ns.expect("there is something to send");
     let begin = Barrier::new(lanes.len());
     let pace = |lane: &Lane<'_>| {
-        let via = lane.via.unwrap_or(NEAR);
+        let via = lane.via.unwrap_or(if lane.by_host { FAR } else { NEAR });
         let open = |via| Socket::open(via).expect("packet sockets can be had");
         let sockets = [open(via), open(lane.also.unwrap_or(via))];
         pin(lane.cpu);
@@ -93,7 +97,8 @@ pub(crate) fn send(lab: &Lab, lanes: &[Lane<'_>], speed: f64, stop: &AtomicBool)
     };
     thread::scope(|scope| {
         for lane in lanes {
-            scope.spawn(|| enter(lab, || pace(lane)));
+            let place = if lane.by_host { &lab.far } else { &lab.near };
+            scope.spawn(|| place.run(|| pace(lane)).expect("the namespace can be entered"));
         }
     });
 }
@@ -107,7 +112,7 @@ pub(crate) fn send_all(lab: &Lab, lanes: &[Lane<'_>]) {
 /// reached; what the device refuses is not sent again. Gives the number of frames sent.
 pub(crate) fn flood(lab: &Lab, frames: &[Vec<u8>], mut enough: impl FnMut() -> bool + Send) -> u64 {
     let mut sent = 0;
-    enter(lab, || {
+    let work = || {
         let socket = Socket::open(NEAR).expect("packet sockets can be had");
         let start = Instant::now();
         while start.elapsed() < SEND_MAX && !enough() {
@@ -115,12 +120,9 @@ pub(crate) fn flood(lab: &Lab, frames: &[Vec<u8>], mut enough: impl FnMut() -> b
                 sent += u64::from(socket.send(frame).is_ok());
             }
         }
-    });
-    sent
-}
-
-fn enter(lab: &Lab, work: impl FnOnce() + Send) {
+    };
     lab.near.run(work).expect("the namespace can be entered");
+    sent
 }
 
 fn pin(cpu: Option<usize>) {

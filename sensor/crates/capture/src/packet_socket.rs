@@ -2,8 +2,9 @@
 //! by a symmetric hash of their flow. Where XDP cannot be had, and on hosts that must keep their
 //! frames: nothing is taken away from anybody here.
 //!
-//! Frames come whole and unfiltered; the kernel takes a VLAN tag out of a frame before it gives
-//! it here, and it is put back in place. What is VoIP is for others to decide.
+//! Frames come whole; the kernel takes a VLAN tag out of a frame before it gives it here, and it
+//! is put back in place. On a host's own interfaces a kernel program lets only those through that
+//! may be VoIP; elsewhere that is for others to decide.
 //!
 //! <https://docs.kernel.org/networking/packet_mmap.html>
 #![expect(unsafe_code, reason = "a ring of memory shared with the kernel")]
@@ -16,8 +17,14 @@ use std::time::Duration;
 
 use crate::batch::{Batch, Desc, Link};
 use crate::clock::LiveClock;
+use crate::hardware::{self, LOOPBACK};
+use crate::open::ANY;
 use crate::source::{CaptureError, Source, SourceStats};
 use crate::sys;
+
+mod filter;
+
+pub use filter::Filter;
 
 /// A block holds many frames, and the longest (64 KiB of a segmenting host) with ease.
 const BLOCK_BYTES: usize = 1 << 18;
@@ -33,16 +40,10 @@ const ETHERTYPE_VLAN: u16 = 0x8100;
 /// Sockets that can share an interface.
 const SOCKETS_MAX: usize = 256;
 
-const ARPHRD_ETHER: u16 = 1;
-const ARPHRD_PPP: u16 = 512;
-const ARPHRD_RAWIP: u16 = 519;
-const ARPHRD_LOOPBACK: u16 = 772;
-const ARPHRD_NONE: u16 = 65_534;
-
 /// How to open an interface by packet sockets.
 #[derive(Clone, Debug)]
 pub struct PacketOptions {
-    /// Name of the interface.
+    /// Name of the interface; [`ANY`]: all of them, also those that come later.
     pub interface: String,
     /// Number of sockets, one for each worker.
     pub sockets: usize,
@@ -80,7 +81,8 @@ pub struct PacketSource {
     descs: Vec<Desc>,
     clock: LiveClock,
     stats: SourceStats,
-    link: Link,
+    /// `None`: each frame's own, as its interface has it.
+    link: Option<Link>,
     origin: u16,
     outgoing: bool,
     interface: String,
@@ -89,40 +91,65 @@ pub struct PacketSource {
 
 /// Opens an interface; the sources share its frames.
 pub fn open(options: &PacketOptions) -> Result<Vec<PacketSource>, CaptureError> {
-    let name = &options.interface;
-    let index =
-        sys::interface_index(name).ok_or_else(|| CaptureError::NoInterface(name.clone()))?;
-    let facts = sys::facts(name)
-        .map_err(|error| CaptureError::system(name, "ask about the interface", error))?;
-    if !facts.up {
-        return Err(CaptureError::Down(name.clone()));
-    }
-    let link = match facts.hardware {
-        ARPHRD_ETHER | ARPHRD_LOOPBACK => Link::Ethernet,
-        ARPHRD_NONE | ARPHRD_RAWIP | ARPHRD_PPP => Link::RawIp,
-        hardware => return Err(CaptureError::UnknownLink { interface: name.clone(), hardware }),
-    };
-    // The loopback interface gives each frame twice, as sent and as received.
-    let outgoing = options.outgoing && facts.hardware != ARPHRD_LOOPBACK;
-    let group = fanout_group();
-    let count = options.sockets.clamp(1, SOCKETS_MAX);
+    open_filtered(options, None)
+}
+
+/// The same with a kernel program that lets VoIP through, and nothing else.
+pub fn open_filtered(
+    options: &PacketOptions,
+    filter: Option<&Filter>,
+) -> Result<Vec<PacketSource>, CaptureError> {
+    let place = Place::of(&options.interface, options.outgoing)?;
+    let (group, count) = (fanout_group(), options.sockets.clamp(1, SOCKETS_MAX));
     let mut sources = Vec::with_capacity(count);
     for number in 0..count {
-        sources.push(open_one(options, index, link, outgoing, (number, count, group))?);
+        sources.push(open_one(options, &place, (number, count, group))?);
     }
     // Only now, when all have joined the group: until then they would all get the same frames.
     for source in &sources {
-        sys::deafen(source.socket.as_raw_fd(), false)
-            .map_err(|error| CaptureError::system(name, "listen on a packet socket", error))?;
+        let listening = match filter {
+            Some(filter) => filter.attach(&source.socket),
+            None => sys::deafen(source.socket.as_raw_fd(), false),
+        };
+        listening.map_err(|error| {
+            CaptureError::system(&options.interface, "listen on a packet socket", error)
+        })?;
     }
     Ok(sources)
 }
 
+/// What there is to listen to.
+struct Place {
+    /// 0: every interface.
+    index: u32,
+    link: Option<Link>,
+    outgoing: bool,
+}
+
+impl Place {
+    fn of(name: &str, outgoing: bool) -> Result<Self, CaptureError> {
+        if name == ANY {
+            return Ok(Self { index: 0, link: None, outgoing });
+        }
+        let index =
+            sys::interface_index(name).ok_or_else(|| CaptureError::NoInterface(name.to_owned()))?;
+        let facts = sys::facts(name)
+            .map_err(|error| CaptureError::system(name, "ask about the interface", error))?;
+        if !facts.up {
+            return Err(CaptureError::Down(name.to_owned()));
+        }
+        let hardware = facts.hardware;
+        let link = hardware::link(hardware)
+            .ok_or_else(|| CaptureError::UnknownLink { interface: name.to_owned(), hardware })?;
+        // The loopback interface gives each frame twice, as sent and as received.
+        let outgoing = outgoing && hardware != LOOPBACK;
+        Ok(Self { index, link: Some(link), outgoing })
+    }
+}
+
 fn open_one(
     options: &PacketOptions,
-    index: u32,
-    link: Link,
-    outgoing: bool,
+    &Place { index, link, outgoing }: &Place,
     (number, count, group): (usize, usize, u16),
 ) -> Result<PacketSource, CaptureError> {
     let name = &options.interface;
@@ -142,7 +169,9 @@ fn open_one(
     let ring = Ring::new(fd, options.ring_bytes).map_err(failed("map a packet ring"))?;
     sys::bind_packet(fd, index).map_err(failed("bind a packet socket"))?;
     if options.promiscuous {
-        sys::set_promiscuous(fd, index).map_err(failed("make the interface promiscuous"))?;
+        for index in each(index).map_err(failed("list the interfaces"))? {
+            sys::set_promiscuous(fd, index).map_err(failed("make the interface promiscuous"))?;
+        }
     }
     if count > 1 {
         let hash = (libc::PACKET_FANOUT_HASH << 16) as libc::c_int;
@@ -168,6 +197,14 @@ fn open_one(
         interface: name.clone(),
         about,
     })
+}
+
+/// The index of one interface, or those of all.
+fn each(index: u32) -> io::Result<Vec<u32>> {
+    if index > 0 {
+        return Ok(vec![index]);
+    }
+    Ok(sys::interfaces()?.into_iter().map(|(index, _)| index).collect())
 }
 
 /// A number of its own for each group of sockets that share an interface.
@@ -239,10 +276,16 @@ impl PacketSource {
                 self.stats.unusable += 1;
                 return;
             };
-            let kind = block.read::<libc::sockaddr_ll>(at + HEADER).map(|from| from.sll_pkttype);
-            if self.outgoing || kind != Some(libc::PACKET_OUTGOING) {
-                match self.describe_frame(&block, at, &frame) {
-                    Some(desc) => self.descs.push(desc),
+            let from = block.read::<libc::sockaddr_ll>(at + HEADER);
+            let (kind, hardware) = from.map_or((0, 0), |from| (from.sll_pkttype, from.sll_hatype));
+            let outgoing = kind == libc::PACKET_OUTGOING;
+            if !outgoing || (self.outgoing && hardware != LOOPBACK) {
+                let link = self.link.or_else(|| hardware::link(hardware));
+                match link.and_then(|link| self.describe_frame(&block, at, &frame, link)) {
+                    Some(desc) => {
+                        self.stats.outgoing += u64::from(outgoing);
+                        self.descs.push(desc);
+                    }
                     None => self.stats.unusable += 1,
                 }
             }
@@ -258,13 +301,14 @@ impl PacketSource {
         block: &Piece,
         at: usize,
         frame: &libc::tpacket3_hdr,
+        link: Link,
     ) -> Option<Desc> {
         let mut start = at.checked_add(usize::from(frame.tp_mac))?;
         let mut len = frame.tp_snaplen as usize;
         let mut wire_len = frame.tp_len.max(frame.tp_snaplen);
         block.range(start, len)?;
         if frame.tp_status & libc::TP_STATUS_VLAN_VALID != 0
-            && self.link == Link::Ethernet
+            && link == Link::Ethernet
             && len >= ADDRESSES_BYTES
         {
             let known = frame.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
@@ -284,7 +328,7 @@ impl PacketSource {
             clock,
             order: clock,
             origin: self.origin,
-            link: self.link,
+            link,
         })
     }
 }

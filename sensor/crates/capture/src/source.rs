@@ -29,9 +29,11 @@ pub trait Source: Send {
 pub struct SourceStats {
     /// Frames given in batches.
     pub received: u64,
+    /// Of these, frames that the host itself has sent.
+    pub outgoing: u64,
     /// XDP socket: frames the kernel had no buffer for, or could not take.
     pub rx_dropped: u64,
-    /// XDP socket: frames for which its ring had no room.
+    /// XDP socket, or TCX: frames for which its ring had no room.
     pub rx_ring_full: u64,
     /// XDP socket: how often the kernel found no free buffer; overlaps `rx_dropped`.
     pub fill_ring_empty: u64,
@@ -57,6 +59,7 @@ impl SourceStats {
     /// Adds another source's counters.
     pub fn add(&mut self, other: &SourceStats) {
         self.received += other.received;
+        self.outgoing += other.outgoing;
         self.rx_dropped += other.rx_dropped;
         self.rx_ring_full += other.rx_ring_full;
         self.fill_ring_empty += other.fill_ring_empty;
@@ -117,6 +120,17 @@ pub enum CaptureError {
         /// For each mode that was tried, what the system said.
         why: String,
     },
+    /// The kernel programs for a host's own interfaces cannot be had.
+    #[error("TCX cannot be had on {interface}: {why}")]
+    NoTcx {
+        /// The interface.
+        interface: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The settings contradict each other.
+    #[error("{0}")]
+    Method(&'static str),
     /// Somebody else captures this queue by XDP.
     #[error("queue {1} of {0} is taken by another AF_XDP socket: stop the program that holds it")]
     Taken(String, u32),

@@ -230,6 +230,27 @@ pub(crate) fn interface_index(name: &str) -> Option<u32> {
     }
 }
 
+/// All interfaces of the caller's network namespace: index and name.
+pub(crate) fn interfaces() -> io::Result<Vec<(u32, String)>> {
+    // SAFETY: takes nothing; the list is ours until it is freed.
+    let list = unsafe { libc::if_nameindex() };
+    if list.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let mut found = Vec::new();
+    let mut entry = list;
+    // SAFETY: the list ends with an entry of index 0; until then names are C strings.
+    unsafe {
+        while (*entry).if_index != 0 {
+            let name = CStr::from_ptr((*entry).if_name).to_string_lossy().into_owned();
+            found.push(((*entry).if_index, name));
+            entry = entry.add(1);
+        }
+        libc::if_freenameindex(list);
+    }
+    Ok(found)
+}
+
 /// What an interface is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {

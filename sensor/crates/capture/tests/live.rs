@@ -236,7 +236,7 @@ fn the_best_means_is_chosen_and_named() {
         assert!(got.line.contains("generic XDP"), "{}", got.line);
         drop(got);
         let got = open_by(Method::Packet, FAR).unwrap();
-        assert!(got.line.contains("packet socket") && got.xdp.is_none(), "{}", got.line);
+        assert!(got.line.contains("packet socket") && got.kernel.is_none(), "{}", got.line);
         drop(got);
         lab.ip(&["link", "set", "lo", "up"]);
         let got = open_by(Method::Auto, "lo").unwrap();

@@ -1,7 +1,6 @@
 //! A host that receives a mirror through the kernel's own VXLAN device, beside its own traffic:
 //! calls are recorded, and a session with the host goes on, whatever the mirror sends.
 
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -11,6 +10,7 @@ use ringtap_testkit::traffic::{Memory, Plan, generate};
 
 use crate::compare::{assert_same, expected};
 use crate::lab::{FAR, Lab, NEAR};
+use crate::sender::session::{StopAtEnd, echo, talk};
 use crate::sender::{Lane, send, send_all};
 use crate::sensor::{Files, Sensor, interface, number, wait_for};
 
@@ -34,33 +34,6 @@ fn lay_tunnel(lab: &Lab) {
 
 fn through_tunnel(frames: &Memory) -> [Lane<'_>; 1] {
     [Lane { via: Some(TUNNEL), frames: frames.iter().collect(), ..Lane::default() }]
-}
-
-/// Answers everything that a session says with the same.
-fn echo(mut session: TcpStream) {
-    let mut bytes = [0; 4096];
-    while let Ok(length @ 1..) = session.read(&mut bytes) {
-        if session.write_all(&bytes[..length]).is_err() {
-            return;
-        }
-    }
-}
-
-/// Talks with the host until told to stop, and counts answers, each of which must be right.
-fn talk(mut session: TcpStream, stop: &AtomicBool, answers: &AtomicU64) {
-    session.set_read_timeout(Some(LIMIT)).expect("a limit can be set");
-    for turn in 0_u64.. {
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-        let said: Vec<u8> = (0..1500_u64).map(|at| (turn ^ at) as u8).collect();
-        session.write_all(&said).expect("the session is alive");
-        let mut heard = vec![0; said.len()];
-        session.read_exact(&mut heard).expect("the session is alive");
-        assert!(heard == said, "the session's bytes have changed");
-        answers.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]
@@ -112,13 +85,4 @@ fn calls_out_of_a_tunnel_and_a_session_with_the_host() {
     assert!(number(&verdicts["rtp"]) > 1000, "{verdicts:#}");
     sensor.finish();
     println!("{} answers of the session", answers.load(Ordering::Relaxed));
-}
-
-/// Stops the session when the scope is left, however.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -4,7 +4,7 @@
 //! socket map is indexed by RX queue alone.
 #![expect(unsafe_code, reason = "the map library wants a promise that values are plain bytes")]
 
-mod error;
+pub(crate) mod error;
 pub mod trial;
 
 pub use error::LoadError;
@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::os::fd::AsRawFd;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, ProgramArray, XskMap};
-use aya::programs::{ProgramError, Xdp, XdpMode};
+use aya::programs::{Program as AnyProgram, ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use ringtap_common::fingerprint::SLOTS_MIN;
@@ -25,6 +25,10 @@ use ringtap_common::walk::Ip;
 use error::{from_load, from_program, in_map, os_error};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringtap.bpf.o"));
+
+/// The programs for a host's own interfaces.
+pub(crate) static HOST_OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringtap-host.bpf.o"));
 
 /// How the program sits on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +133,7 @@ impl Counts {
 
 /// The program in the kernel. Dropping it detaches it and frees its maps.
 pub struct Program {
-    ebpf: Ebpf,
+    pub(crate) ebpf: Ebpf,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
     settings: Settings,
 }
@@ -146,7 +150,27 @@ impl Program {
     /// # Errors
     /// [`LoadError`], most often for lack of privileges.
     pub fn load(options: &Options) -> Result<Self, LoadError> {
-        if OBJECT.is_empty() {
+        let mut program = Self::make(OBJECT, options, None)?;
+        for name in [maps::INNER_PROGRAM, maps::PROGRAM] {
+            let program = xdp_mut(&mut program.ebpf, name)?;
+            program.load().map_err(|e| from_program(e, "loading the kernel program"))?;
+        }
+        go_inside(&mut program.ebpf)?;
+        if options.log {
+            let log = EbpfLogger::init(&mut program.ebpf);
+            program.log = Some(log.map_err(|e| LoadError::Log(Box::new(e)))?);
+        }
+        Ok(program)
+    }
+
+    /// Makes the maps and fills the port table, and loads no program yet. `rings`: how many are
+    /// used, and the size of each in bytes.
+    pub(crate) fn make(
+        object: &[u8],
+        options: &Options,
+        rings: Option<(u32, u32)>,
+    ) -> Result<Self, LoadError> {
+        if object.is_empty() {
             return Err(LoadError::NoObject);
         }
         let mut settings = options.settings;
@@ -158,25 +182,21 @@ impl Program {
         settings.dedup_mask = slots - 1;
         let plain = Plain(settings);
         let log_level = u8::from(options.log) * LOG_WARN;
-        let mut ebpf = EbpfLoader::new()
+        let (rings, ring_bytes) = rings.unwrap_or((0, 0));
+        let mut loader = EbpfLoader::new();
+        for name in maps::RINGS.into_iter().take(rings as usize) {
+            loader.map_max_entries(name, ring_bytes);
+        }
+        let ebpf = loader
+            .override_global(maps::RINGS_USED, &rings, false)
             .override_global(maps::SETTINGS, &plain, true)
             .override_global("AYA_LOG_LEVEL", &log_level, false)
             .map_max_entries(maps::DEDUP, slots)
             .map_max_entries(maps::LEARNED, options.learned_max.max(1))
             .map_max_entries(maps::SOCKETS, options.queues_max.max(1))
-            .load(OBJECT)
+            .load(object)
             .map_err(from_load)?;
-        for name in [maps::INNER_PROGRAM, maps::PROGRAM] {
-            let program = xdp_mut(&mut ebpf, name)?;
-            program.load().map_err(|e| from_program(e, "loading the kernel program"))?;
-        }
-        go_inside(&mut ebpf)?;
-        let log = if options.log {
-            Some(EbpfLogger::init(&mut ebpf).map_err(|e| LoadError::Log(Box::new(e)))?)
-        } else {
-            None
-        };
-        let mut program = Self { ebpf, log, settings };
+        let mut program = Self { ebpf, log: None, settings };
         program.set_ports(&options.ports)?;
         Ok(program)
     }
@@ -319,8 +339,31 @@ impl Program {
         self.size_of(maps::INNER_PROGRAM)
     }
 
+    /// How large the program is that sees what an interface of the host's own takes in.
+    ///
+    /// # Errors
+    /// [`LoadError::Program`].
+    pub fn host_size(&self) -> Result<Size, LoadError> {
+        self.size_of(maps::HOST_PROGRAMS[0])
+    }
+
+    /// How large the filter of packet sockets is.
+    ///
+    /// # Errors
+    /// [`LoadError::Program`].
+    pub fn filter_size(&self) -> Result<Size, LoadError> {
+        self.size_of(maps::SOCKET_PROGRAM)
+    }
+
     fn size_of(&self, name: &str) -> Result<Size, LoadError> {
-        let info = xdp(&self.ebpf, name)?.info().map_err(|e| LoadError::Program(Box::new(e)))?;
+        let program = self.ebpf.program(name).ok_or(ProgramError::NotLoaded);
+        let info = program.and_then(|program| match program {
+            AnyProgram::Xdp(program) => program.info(),
+            AnyProgram::SchedClassifier(program) => program.info(),
+            AnyProgram::SocketFilter(program) => program.info(),
+            _ => Err(ProgramError::UnexpectedProgramType),
+        });
+        let info = info.map_err(|e| LoadError::Program(Box::new(e)))?;
         Ok(Size {
             instructions: info.size_translated().unwrap_or(0) / 8,
             verified: info.verified_instruction_count().unwrap_or(0),
@@ -352,6 +395,12 @@ impl Program {
             own.insert(Plain(*new), 1, 0).map_err(in_map(maps::OWN))?;
         }
         Ok(())
+    }
+
+    /// Takes a map out, for somebody who needs it alone.
+    pub(crate) fn take(&mut self, name: &'static str) -> Result<Map, LoadError> {
+        let map = self.ebpf.take_map(name);
+        map.ok_or(MapError::InvalidName { name: name.into() }).map_err(in_map(name))
     }
 
     fn learned(&mut self) -> Result<HashMap<&mut MapData, Plain<Endpoint>, Claim>, LoadError> {
@@ -407,6 +456,9 @@ fn map<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a Map, LoadError> {
     ebpf.map(name).ok_or(MapError::InvalidName { name: name.into() }).map_err(in_map(name))
 }
 
-fn map_mut<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Map, LoadError> {
+pub(crate) fn map_mut<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut Map, LoadError> {
     ebpf.map_mut(name).ok_or(MapError::InvalidName { name: name.into() }).map_err(in_map(name))
 }

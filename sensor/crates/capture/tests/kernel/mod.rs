@@ -47,7 +47,8 @@ impl Bench {
     }
 }
 
-fn is_root() -> bool {
+/// Whether programs may be loaded.
+pub(crate) fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
     uids.split_whitespace().nth(1) == Some("0")

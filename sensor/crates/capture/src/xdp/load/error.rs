@@ -50,6 +50,18 @@ pub enum LoadError {
         /// The kernel's answer.
         source: Box<ProgramError>,
     },
+    /// The kernel has no TCX, or not for this interface.
+    #[error("{why}")]
+    NoTcx {
+        /// What the system said.
+        why: String,
+    },
+    /// A ring's memory cannot be had.
+    #[error("cannot map the kernel program's ring: {0}")]
+    Ring(#[source] io::Error),
+    /// The host does not tell its interfaces.
+    #[error("cannot list the interfaces: {0}")]
+    Interfaces(#[source] io::Error),
     /// The host does not tell its addresses.
     #[error("cannot ask for this host's own addresses: {0}")]
     Addresses(#[source] io::Error),
@@ -75,11 +87,11 @@ pub enum LoadError {
     DedupSlots(u32),
 }
 
-pub(super) fn in_map(name: &'static str) -> impl Fn(MapError) -> LoadError {
+pub(crate) fn in_map(name: &'static str) -> impl Fn(MapError) -> LoadError {
     move |source| LoadError::Map { name, source: Box::new(source) }
 }
 
-pub(super) fn from_load(error: EbpfError) -> LoadError {
+pub(crate) fn from_load(error: EbpfError) -> LoadError {
     match os_error(&error) {
         Some(libc::EPERM | libc::EACCES) => {
             LoadError::NotPermitted { what: "creating the kernel program's maps" }
@@ -88,7 +100,7 @@ pub(super) fn from_load(error: EbpfError) -> LoadError {
     }
 }
 
-pub(super) fn from_program(error: ProgramError, what: &'static str) -> LoadError {
+pub(crate) fn from_program(error: ProgramError, what: &'static str) -> LoadError {
     match (&error, os_error(&error)) {
         (ProgramError::LoadError { verifier_log, .. }, _)
             if !verifier_log.to_string().trim().is_empty() =>
@@ -105,7 +117,7 @@ pub(super) fn from_program(error: ProgramError, what: &'static str) -> LoadError
 }
 
 /// The operating system's error number at the root of an error.
-pub(super) fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+pub(crate) fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
@@ -117,7 +129,7 @@ pub(super) fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32>
 }
 
 /// The last cause of an error, which is the operating system's own word.
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn root(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(cause) = last.source() {
         last = cause;
