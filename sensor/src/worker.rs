@@ -414,6 +414,11 @@ impl<P: Ports> Worker<P> {
         self.signalling.heard(now_ns)
     }
 
+    /// Frames come from the host's own interfaces, by no mirror.
+    pub fn no_mirror(&mut self) {
+        self.parts.streams.instants.no_mirror();
+    }
+
     /// From now on this worker tells which endpoints calls announce and let go of.
     pub fn tell_upstream(&mut self, sender: Sender<Upstream>) {
         self.upstream = Some(Teller::new(sender));

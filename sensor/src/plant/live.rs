@@ -24,7 +24,7 @@ use super::listeners::Wanted;
 use super::replay::FailGuard;
 use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, total};
 use crate::agents::{Inbox, Listener};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::ledger::{Published, Tally};
 use crate::live::{Asked, Desk, now_us};
 use crate::status::{Interface, Ledger, PeerId, Request, Server, Verdict};
@@ -102,6 +102,10 @@ pub fn capture(
     {
         first.tell_upstream(sender);
     }
+    let mirrored = config.mode != Mode::Host;
+    if !mirrored {
+        workers.iter_mut().for_each(Worker::no_mirror);
+    }
     let drain = Arc::new(AtomicBool::new(false));
     let stats: Vec<Stats> = queues.iter().map(|sources| empty_stats(sources)).collect();
     let heard: Vec<directions::Shared> = queues.iter().map(|_| Arc::default()).collect();
@@ -132,9 +136,10 @@ pub fn capture(
         threads.push(start(station, guard, index, place)?);
     }
     let started = Instant::now();
+    let opened = &opened;
     let mut watch =
-        Watch { started, opened: &opened, listeners, published, counts, stats, heard, spool };
-    for (name, opened) in &opened {
+        Watch { started, opened, mirrored, listeners, published, counts, stats, heard, spool };
+    for (name, opened) in opened {
         if let Some(size) = opened.kernel.as_ref().and_then(|kernel| kernel.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
             tracing::debug!(%name, instructions, verified, "the kernel program is loaded");
@@ -336,6 +341,8 @@ impl Station {
 struct Watch<'a> {
     started: Instant,
     opened: &'a [(String, Opened)],
+    /// What is captured comes by mirrors.
+    mirrored: bool,
     listeners: Vec<Box<dyn Listener>>,
     published: Vec<Arc<Published>>,
     counts: WriterCounts,
@@ -382,7 +389,9 @@ impl Watch<'_> {
                     bail!("no interface is left to capture on");
                 }
                 self.look_at_host();
-                self.look_at_mirrors(&mut mirrors);
+                if self.mirrored {
+                    self.look_at_mirrors(&mut mirrors);
+                }
             }
         }
         Ok(())
@@ -483,7 +492,9 @@ impl Watch<'_> {
         user: &Tally,
     ) -> Interface {
         let (name, how) = (name.clone(), opened.line.clone());
-        let directions = directions::judge(&self.heard, u16::try_from(at).unwrap_or(u16::MAX));
+        let origin = u16::try_from(at).unwrap_or(u16::MAX);
+        let judge = || directions::judge(&self.heard, origin);
+        let directions = if self.mirrored { judge() } else { Directions::Unknown };
         let copies = user.copies_of(at);
         let mut one = Interface { name, how, directions, copies, ..Interface::default() };
         for (_, source) in stats.iter().filter(|(interface, _)| *interface == at) {

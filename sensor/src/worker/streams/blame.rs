@@ -246,9 +246,16 @@ pub struct Instants {
     running_changed: bool,
     drops: VecDeque<Drops>,
     omitted: u64,
+    no_mirror: bool,
 }
 
 impl Instants {
+    /// Frames come from the host's own interfaces: what all streams lose at once, the network has
+    /// lost.
+    pub fn no_mirror(&mut self) {
+        self.no_mirror = true;
+    }
+
     /// A gap has ended.
     pub fn note(&mut self, origin: u16, clock_ns: u64) {
         let step = clock_ns / STEP_NS;
@@ -367,6 +374,9 @@ impl Instants {
         let of = |cause, lost, seen, of| Evidence { ts_ns: hole.ts_ns, lost, cause, seen, of };
         if dropped > 0 {
             return Some(of(Cause::Sensor, lost.min(dropped), dropped, 0));
+        }
+        if self.no_mirror {
+            return None;
         }
         let origin = self.origins.iter().find(|known| known.id == origin)?;
         // The packet after the outage may be lost as well: then this gap ends later than others.

@@ -64,6 +64,15 @@ fn half_of_all_streams_at_once_is_the_mirror() {
 }
 
 #[test]
+fn where_nothing_is_mirrored_it_is_the_network() {
+    let mut instants = heard([12, 12]);
+    instants.no_mirror();
+    assert_eq!(judged(&mut instants, 3), Blame::default());
+    instants.dropped(at(94), at(101), 2);
+    assert_eq!(judged(&mut instants, 3).sensor, 2);
+}
+
+#[test]
 fn few_streams_or_another_interface_are_the_network() {
     assert_eq!(judged(&mut heard([12, 7]), 3), Blame::default(), "less than half");
     assert_eq!(judged(&mut heard([12, 12]), 4), Blame::default(), "another interface");
