@@ -16,7 +16,7 @@ use crate::sender::{one_lane, send, send_all};
 use crate::sensor::{Files, Sensor, number, ringtap, wait_for};
 
 /// Calls that go on for longer than the tests do.
-fn endless(frames: &mut Memory) -> Truth {
+pub(crate) fn endless(frames: &mut Memory) -> Truth {
     let plan = Plan {
         seed: 3,
         calls: 5,
@@ -46,7 +46,7 @@ fn brief(seed: u64, frames: &mut Memory) -> Truth {
 }
 
 /// Sends until `work` is done with the sensor that sees it.
-fn while_sending(lab: &Lab, frames: &Memory, work: impl FnOnce()) {
+pub(crate) fn while_sending(lab: &Lab, frames: &Memory, work: impl FnOnce()) {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let sending = scope.spawn(|| send(lab, &one_lane(frames), 1.0, &stop));

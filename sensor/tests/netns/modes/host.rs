@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::compare::{assert_same, expected};
 use crate::lab::{FAR, Lab, NEAR};
+use crate::run::{endless, while_sending};
 use crate::sender::{Lane, send_all};
 use crate::sensor::{Files, Sensor, interface, number};
 
@@ -90,6 +91,26 @@ fn a_hosts_calls_are_recorded_whole_by_several_workers() {
 #[test]
 fn a_hosts_calls_are_recorded_whole_by_packet_sockets() {
     is_recorded_whole("packet", &[], "both directions, filtered in the kernel");
+}
+
+#[test]
+fn the_end_is_orderly_while_traffic_goes_on() {
+    let Some(lab) = Lab::new() else { return };
+    let mut frames = Memory::default();
+    let truth = endless(&mut frames);
+    for how in ["tcx", "packet"] {
+        let files = Files::new(&lab, how);
+        let mut sensor = Sensor::start(&lab, &files, &["--capture", how, "-O", "mode=host"]);
+        while_sending(&lab, &frames, || {
+            sensor.status_with("RTP of all calls", |ledger| {
+                number(&ledger["user"]["events"]["streams"]) >= 10
+            });
+            assert_eq!(sensor.end("TERM"), Some(0));
+        });
+        let messages = sensor.messages();
+        assert!(messages.contains("Ledger: balances"), "{messages}");
+        assert_eq!(files.calls().len(), truth.calls.len());
+    }
 }
 
 /// The packets of a call as they were sent, VLAN tags included, which the kernel takes out.

@@ -81,7 +81,7 @@ impl Handle {
                 tcx.stop();
                 Ok(())
             }
-            Handle::Filter(_) => Ok(()),
+            Handle::Filter(filter) => filter.stop().map_err(LoadError::Stop),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It takes nothing away from anybody: a packet socket gets copies. Tunnels are handed over whole.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use aya::maps::{HashMap, MapData};
@@ -15,9 +15,12 @@ use crate::xdp::load::error::{from_program, in_map, os_error};
 use crate::xdp::load::{HOST_OBJECT, LoadError, Options, Program, map_mut};
 use crate::{hardware, sys};
 
-/// The program, which ends with the last of its sockets.
+/// The program, and the sockets that it filters for.
 #[derive(Debug)]
-pub struct Filter(Mutex<Program>);
+pub struct Filter {
+    program: Mutex<Program>,
+    sockets: Mutex<Vec<OwnedFd>>,
+}
 
 impl Filter {
     /// Loads it.
@@ -28,7 +31,7 @@ impl Filter {
         let mut program = Program::make(HOST_OBJECT, options, None)?;
         let filter = socket_filter(&mut program).map_err(|e| LoadError::Program(Box::new(e)))?;
         filter.load().map_err(|e| from_program(e, "loading the kernel program"))?;
-        let filter = Self(Mutex::new(program));
+        let filter = Self { program: Mutex::new(program), sockets: Mutex::default() };
         filter.look()?;
         Ok(filter)
     }
@@ -57,18 +60,26 @@ impl Filter {
     }
 
     /// Lets a socket have what the program lets through.
-    pub(super) fn attach(&self, socket: &impl AsFd) -> io::Result<()> {
+    pub(super) fn attach(&self, socket: &OwnedFd) -> io::Result<()> {
         let attached = self.with(|program| socket_filter(program)?.attach(socket));
         attached.map_err(|error| match os_error(&error) {
             Some(code) => io::Error::from_raw_os_error(code),
             None => io::Error::other(error),
-        })
+        })?;
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(socket.try_clone()?);
+        Ok(())
+    }
+
+    /// Gives the sockets nothing more, and counts nothing more.
+    pub(crate) fn stop(&self) -> io::Result<()> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.iter().try_for_each(|socket| sys::deafen(socket.as_raw_fd(), true))
     }
 
     /// Does something with the program.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Program) -> T) -> T {
         // The program's state is the kernel's: a panic elsewhere cannot leave it half changed.
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.program.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -204,8 +204,14 @@ impl State {
             stays
         });
         self.refused.retain(|index| there.iter().any(|(there, _)| there == index));
-        for (index, name) in there.iter().take(INTERFACES_MAX) {
+        for (index, name) in there {
             if self.attached.contains_key(index) || self.refused.contains(index) {
+                continue;
+            }
+            if self.attached.len() >= INTERFACES_MAX {
+                self.refused.insert(*index);
+                let why = format!("there are more than {INTERFACES_MAX} interfaces");
+                changes.push(Change::Refused(name.clone(), why));
                 continue;
             }
             match self.attach(name, promiscuous) {

@@ -59,6 +59,9 @@ pub enum LoadError {
     /// A ring's memory cannot be had.
     #[error("cannot map the kernel program's ring: {0}")]
     Ring(#[source] io::Error),
+    /// A socket cannot be told to stop.
+    #[error("cannot stop a packet socket: {0}")]
+    Stop(#[source] io::Error),
     /// The host does not tell its interfaces.
     #[error("cannot list the interfaces: {0}")]
     Interfaces(#[source] io::Error),
