@@ -364,6 +364,11 @@ impl Config {
         self.mode == Mode::Host || self.takes_any()
     }
 
+    /// Whether XDP is tried.
+    pub fn tries_xdp(&self) -> bool {
+        self.capture != Method::Packet && !self.takes_nothing()
+    }
+
     /// Whether all interfaces are meant.
     pub fn takes_any(&self) -> bool {
         self.interface.iter().any(|name| name == ANY)

@@ -38,7 +38,7 @@ pub(super) fn examine(watched: &mut Watched, config: &Config) -> Vec<Finding> {
         Err(error) => return vec![new(State::Problem, format!("cannot be asked ({error})"))],
     };
     let mut found = vec![link(name, nic, &basics)];
-    if basics.hardware != ETHERNET && config.capture != Method::Packet {
+    if basics.hardware != ETHERNET && config.tries_xdp() {
         let (state, means) = match config.capture {
             Method::Auto => (State::Note, "a packet socket is taken"),
             _ => (State::Problem, "no capture by XDP"),
@@ -49,13 +49,17 @@ pub(super) fn examine(watched: &mut Watched, config: &Config) -> Vec<Finding> {
     if basics.hardware == ETHERNET {
         found.extend(own_address(name, nic.own_address(), config));
     }
-    if config.capture != Method::Packet && basics.hardware == ETHERNET {
+    if config.tries_xdp() && basics.hardware == ETHERNET {
         found.push(xdp(name, &watched.attached, config));
         found.extend(held(name, watched.attached.xdp.as_ref()));
     }
     if !watched.attached.tcx.is_empty() {
         let what = format!("TCX programs sit on it: {}", watched.attached.tcx.join(", "));
-        found.push(new(State::Note, what).means("they come behind XDP and packet sockets"));
+        let means = match config.takes_nothing() {
+            true => "they come behind ours where frames come in, and before where they go out",
+            false => "they come behind XDP and packet sockets",
+        };
+        found.push(new(State::Note, what).means(means));
     }
     found.push(mtu(name, basics.mtu, &watched.attached, config));
     found
@@ -99,9 +103,10 @@ fn own_address(
         false => format!("carries this host's address {address} on {carrier}"),
     };
     let new = |state| Finding::new(state, name, what.clone());
-    let advice =
-        "use a mirror port, `capture = packet`, or `mode = tunnel` for a mirror in tunnels";
+    let advice = "use a mirror port, `mode = host` on the PBX itself, `capture = packet`, or \
+                  `mode = tunnel` for a mirror in tunnels";
     Some(match (config.capture, config.mode) {
+        _ if config.takes_nothing() => new(State::Ok).means("nothing is taken from the host"),
         (Method::Packet, _) => new(State::Ok).means("a packet socket takes nothing from the host"),
         (_, Mode::Tunnel | Mode::PassRest) => {
             new(State::Ok).means("the host keeps what is its own, by `mode`")
@@ -163,7 +168,7 @@ fn mtu(name: &str, mtu: u32, attached: &Attached, config: &Config) -> Finding {
     let whole = mtu.saturating_sub(TUNNEL);
     let what = format!("{mtu} bytes");
     let long = attached.ability.is_some_and(|ability| !ability.long_frames);
-    if long && mtu > ONE_BUFFER && config.capture != Method::Packet {
+    if long && mtu > ONE_BUFFER && config.tries_xdp() {
         return Finding::new(State::Warning, about, what)
             .means("the driver's XDP takes no frame of that length, generic mode is used")
             .advice(format!("`ip link set {name} mtu {ONE_BUFFER}`, if the mirror allows it"));

@@ -3,6 +3,7 @@
 use std::fs;
 
 use ringtap_capture::Method;
+use ringtap_capture::tcx::trial::Trial;
 use ringtap_capture::xdp::load::{LoadError, Program};
 
 use super::finding::{Finding, State};
@@ -18,7 +19,10 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let mut found = vec![age(release.trim())];
     let jit = fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").unwrap_or_default();
     found.extend(compiler(jit.trim()));
-    if config.capture != Method::Packet && !config.interface.is_empty() {
+    if config.takes_nothing() && config.capture != Method::Packet {
+        found.push(host_program(config));
+    }
+    if config.tries_xdp() && !config.interface.is_empty() {
         found.push(program(config));
         let free = fs::read_to_string("/proc/meminfo").ok().and_then(|text| huge_pages(&text));
         found.extend(pages(config.huge_pages, free));
@@ -38,8 +42,8 @@ fn age(release: &str) -> Finding {
     match version(release) {
         Some(version) if version >= FULL => new(State::Ok, what),
         Some(version) if version >= TRIED => new(State::Note, what)
-            .means("XDP takes no frames above 3.5 kB")
-            .advice("Linux 6.6 and later do, should the mirror bring jumbo frames"),
+            .means("XDP takes no frames above 3.5 kB, and `mode = host` uses a packet socket")
+            .advice("Linux 6.6 and later take jumbo frames, and have TCX"),
         Some(_) => new(State::Warning, what)
             .means("older than what is tried out (6.1)")
             .advice("upgrade the kernel"),
@@ -80,6 +84,25 @@ fn program(config: &Config) -> Finding {
             Finding::new(State::Ok, "kernel", what)
         }
         Err(error) => refused(config.capture, &error),
+    }
+}
+
+/// The same for the programs of a host's own interfaces.
+fn host_program(config: &Config) -> Finding {
+    let options = options::host(config);
+    match Trial::new(&options.tcx.program, options.tcx.rings) {
+        Ok(programs) => {
+            let size = programs.size().map_or(0, |size| size.instructions);
+            let what = format!("takes the host's capture programs, {size} instructions");
+            Finding::new(State::Ok, "kernel", what)
+        }
+        Err(error) => {
+            let auto = config.capture == Method::Auto;
+            let state = if auto { State::Warning } else { State::Problem };
+            let means = if auto { "a packet socket is taken instead" } else { "no capture by TCX" };
+            let what = format!("does not take the host's capture programs ({error})");
+            Finding::new(state, "kernel", what).means(means)
+        }
     }
 }
 

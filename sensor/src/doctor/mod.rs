@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringtap_capture::nic::{Attached, Nic, attached};
+use ringtap_capture::open::all_up;
 
 use crate::config::Config;
 use finding::{Finding, State};
@@ -70,7 +71,12 @@ pub fn examine(
     tell(kernel::examine(config))?;
     tell(privileges::examine(config))?;
     tell(clock::examine())?;
-    let mut interfaces: Vec<Watched> = config.interface.iter().map(|n| Watched::new(n)).collect();
+    if let Some(why) = config.contradiction() {
+        let finding = Finding::new(State::Problem, "configuration", why);
+        tell(vec![finding.means("`ringtap run` does not start")])?;
+    }
+    let names = if config.takes_any() { all_up()? } else { config.interface.clone() };
+    let mut interfaces: Vec<Watched> = names.iter().map(|name| Watched::new(name)).collect();
     if interfaces.is_empty() && !config.listens() {
         let nothing = Finding::new(State::Problem, "interface", "no interface is named")
             .means("nothing is captured")

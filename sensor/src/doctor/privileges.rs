@@ -63,7 +63,13 @@ fn capabilities(config: &Config, held: u64) -> Finding {
         let what = format!("all {count} capabilities that are needed");
         return Finding::new(State::Ok, "privileges", what);
     }
-    Finding::new(State::Problem, "privileges", format!("missing: {}", missing.join(", ")))
+    let what = format!("missing: {}", missing.join(", "));
+    if config.takes_nothing() && config.capture == Method::Auto && has(held, NET_RAW) {
+        return Finding::new(State::Warning, "privileges", what)
+            .means("a packet socket is taken, and what is not VoIP is filtered late")
+            .advice("run as root, or with AmbientCapabilities as in the systemd unit");
+    }
+    Finding::new(State::Problem, "privileges", what)
         .means("`ringtap run` cannot capture")
         .advice("run as root, or with AmbientCapabilities as in the systemd unit")
 }
@@ -76,7 +82,7 @@ fn queues(config: &Config) -> u64 {
 
 /// Memory of AF_XDP sockets counts against a limit.
 fn memory(config: &Config, held: u64, limit: Option<u64>, queues: u64) -> Option<Finding> {
-    if config.capture == Method::Packet || has(held, IPC_LOCK) {
+    if !config.tries_xdp() || has(held, IPC_LOCK) {
         return None;
     }
     let need = u64::from(config.xdp_buffers.next_power_of_two()) * BUFFER * queues;

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::finding::{Finding, State};
 use super::{Watched, sensor};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::look::{Look, Place, findings};
 use crate::plant::directions::{self, Directions, Shared};
 
@@ -93,7 +93,8 @@ pub(super) fn examine(
 
 fn open(name: &str, config: &Config, origin: u16) -> Result<PacketSource, CaptureError> {
     let mut options = PacketOptions::new(name);
-    options.promiscuous = config.promisc;
+    options.promiscuous = config.promisc && config.mode != Mode::Host;
+    options.outgoing = config.takes_nothing();
     options.ring_bytes = RING_BYTES;
     options.origin = origin;
     let sources = packet_socket::open(&options)?;

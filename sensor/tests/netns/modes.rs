@@ -1,7 +1,7 @@
 //! Every way to capture gives the same records: those that the truth demands. Loss, reordering,
 //! the senders' own duplicates and the mirror's copies are all in the traffic.
 
-mod host;
+pub(crate) mod host;
 mod tunnel;
 
 use ringtap_testkit::traffic::{Loss, Memory, MirrorShape, Plan, Shares, Totals, Truth, generate};

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use crate::packet_socket::{self, Filter, PacketOptions};
 use crate::source::{CaptureError, Source};
+use crate::sys;
 use crate::tcx::{self, TcxOptions};
 use crate::xdp::{self, XdpOptions};
 
@@ -14,6 +15,12 @@ pub use handle::Handle;
 
 /// The name that stands for all interfaces.
 pub const ANY: &str = "any";
+
+/// The names of all interfaces that are up: what [`ANY`] stands for now.
+pub fn all_up() -> std::io::Result<Vec<String>> {
+    let names = sys::interfaces()?.into_iter().map(|(_, name)| name);
+    Ok(names.filter(|name| sys::facts(name).is_ok_and(|facts| facts.up)).collect())
+}
 
 /// How an interface is to be captured: the setting `capture`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::interfaces::is_upward;
 use crate::lab::{FAR, Lab};
+use crate::modes::host::both_ways;
 use crate::sender::{Lane, one_lane, send};
 use crate::sensor::{Files, Sensor, wait_for};
 
@@ -140,6 +141,31 @@ fn a_mirror_with_tunnels_and_copies_is_described() {
     assert_eq!(found.1, Some(0), "{found:#?}");
     let left: Vec<_> = std::fs::read_dir(lab.folder()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn on_the_pbx_itself_both_directions_are_looked_at_and_nothing_is_taken() {
+    let Some(lab) = Lab::new() else { return };
+    lab.far.address(FAR, "10.9.8.7/24").unwrap();
+    let frames = traffic(34);
+    for interface in [FAR, "any"] {
+        let options = ["-i", interface, "--seconds", "2", "-O", "mode=host"];
+        let found = while_sent(&lab, &both_ways(&frames), doctor(&lab, &[], &options));
+        let ok = |about: &str, words: &str| assert_eq!(found.state(about, words), "ok", "{about}");
+        ok("kernel", "takes the host's capture programs");
+        ok(FAR, "carries this host's address 10.9.8.7");
+        ok("far0 sip", "packets with SIP");
+        ok("far0 directions", "both");
+        assert!(!found.0.iter().any(|one| one["about"] == "far0 xdp"), "{found:#?}");
+        assert_eq!(found.1, Some(0), "{found:#?}");
+    }
+    let rights = ["setpriv", "--bounding-set=-all,+net_raw,+net_admin,+dac_override"];
+    let options = ["-i", FAR, "--seconds", "0", "-O", "mode=host"];
+    let found = Found::run(doctor(&lab, &rights, &options));
+    assert_eq!(found.state("privileges", "missing: CAP_BPF"), "warning");
+    assert_eq!(found.state("kernel", "not permitted"), "warning");
+    let found = Found::run(doctor(&lab, &[], &[&options[..], &["--capture", "xdp"]].concat()));
+    assert_eq!(found.state("configuration", "XDP takes frames"), "problem");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use ringtap_testkit::traffic::{Memory, Plan, Truth, generate};
 use serde_json::Value;
 
 use crate::compare::{assert_same, expected};
+use crate::interfaces::is_upward;
 use crate::lab::{FAR, Lab, NEAR};
 use crate::run::{endless, while_sending};
 use crate::sender::{Lane, send_all};
@@ -36,13 +37,8 @@ fn calls(seed: u64, frames: &mut Memory) -> Truth {
     generate(&plan, frames).expect("the plan is sound")
 }
 
-/// IPv4 without VLAN: sent by the lower of the two addresses.
-fn is_upward(frame: &[u8]) -> bool {
-    frame[26..30] < frame[30..34]
-}
-
 /// What comes to the host, and what it sends itself.
-fn both_ways(frames: &Memory) -> [Lane<'_>; 2] {
+pub(crate) fn both_ways(frames: &Memory) -> [Lane<'_>; 2] {
     let (to, from) = frames.iter().partition(|(_, frame)| is_upward(frame));
     [
         Lane { frames: to, ..Lane::default() },

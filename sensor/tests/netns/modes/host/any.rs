@@ -3,8 +3,9 @@
 
 use ringtap_testkit::traffic::Memory;
 
-use super::{calls, is_upward};
+use super::calls;
 use crate::compare::{assert_same, expected};
+use crate::interfaces::is_upward;
 use crate::lab::{FAR, Lab};
 use crate::sender::{Lane, send_all};
 use crate::sensor::{Files, Sensor, number};
