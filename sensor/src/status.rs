@@ -76,6 +76,8 @@ pub struct Ledger {
     pub user: Tally,
     /// The spool.
     pub spool: Option<ringtap_spool::Counters>,
+    /// What was removed from it.
+    pub retained: Option<ringtap_spool::Retained>,
     /// Frames that each worker received.
     pub workers: Vec<u64>,
     /// Frames read from files.
@@ -151,6 +153,9 @@ impl Ledger {
             if let Some(spool) = &self.spool {
                 map.insert("spool".into(), spool_json(spool));
             }
+            if let Some(retained) = &self.retained {
+                map.insert("retention".into(), retention_json(retained));
+            }
         }
         whole
     }
@@ -225,6 +230,28 @@ fn spool_json(spool: &ringtap_spool::Counters) -> Value {
     })
 }
 
+fn retention_json(retained: &ringtap_spool::Retained) -> Value {
+    json!({
+        "removed_sip": retained.removed_sip,
+        "removed_rtp": retained.removed_media,
+        "removed_bytes": retained.removed_bytes,
+        "by_age": retained.by_age,
+        "by_size": retained.by_size,
+        "by_free": retained.by_free,
+        "by_full": retained.by_full,
+        "in_use": retained.in_use,
+        "stuck": retained.stuck,
+        "errors": retained.errors,
+        "rounds": retained.rounds,
+        "held_sip_bytes": retained.held_sip_bytes,
+        "held_rtp_bytes": retained.held_media_bytes,
+        "oldest_sip_s": retained.oldest_sip_s,
+        "oldest_rtp_s": retained.oldest_media_s,
+        "free_bytes": retained.free_bytes,
+        "disk_bytes": retained.disk_bytes,
+    })
+}
+
 /// The ledger for people: each section's non-zero lines.
 pub fn render(ledger: &Value) -> String {
     let mut out = String::new();
@@ -268,6 +295,7 @@ pub fn render(ledger: &Value) -> String {
     if !ledger["spool"].is_null() {
         let _ = writeln!(out, "Spool");
         section(&mut out, "packets", &ledger["spool"]);
+        section(&mut out, "retention", &ledger["retention"]);
     }
     out
 }

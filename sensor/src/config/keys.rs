@@ -2,6 +2,8 @@
 //!
 //! The same way for a line of the file and for an option of the command line. It reads no files.
 
+use std::time::Duration;
+
 use ringtap_call::CUSTOM_HEADERS_MAX;
 use ringtap_common::tunnel::Kind;
 
@@ -93,10 +95,26 @@ const PORT: &str = "a port (1 to 65535; 0: any that is free)";
 const HEADERS: &str = "names of SIP headers (at most 8)";
 const HEADERS_MAX: usize = 8;
 const CUSTOM_HEADERS: &str = "names of SIP headers (at most 16)";
+const POOL_MB: &str = "MiB (0: no limit)";
+const POOL_DAYS: &str = "days (0: no limit)";
 const MS_MAX: u64 = 10_000;
 
 fn seconds(text: &str) -> Option<u32> {
     number(text, 1, 4_000_000)
+}
+
+fn mebibytes(text: &str) -> Option<u64> {
+    number::<u64>(text, 0, 1 << 40).map(|mb| mb << 20)
+}
+
+fn days(text: &str) -> Option<u32> {
+    number(text, 0, 1_000_000)
+}
+
+/// How often the spool is looked at.
+fn every(text: &str) -> Option<Duration> {
+    let seconds = number(text, 0, 86_400)?;
+    Some(Duration::from_secs(if seconds == 0 { 60 } else { seconds }))
 }
 
 fn port(text: &str) -> Option<u16> {
@@ -271,6 +289,16 @@ macro_rules! listen {
     };
 }
 
+/// The same for a limit of the spool.
+macro_rules! keep {
+    ($($field:ident).+, $read:expr) => {
+        |c, text| {
+            c.retention.$($field).+ = $read(text)?;
+            Some(())
+        }
+    };
+}
+
 /// Puts ports into those of a kind of tunnel.
 macro_rules! tunnel {
     ($kind:ident) => {
@@ -374,6 +402,18 @@ pub(super) static KEYS: &[Key] = keys! {
         => set!(spool_chunk_ms, |text| number(text, 1, MS_MAX));
     "spool_segment" "MiB (1 to 65536)" => set!(spool_segment_mb, |text| number(text, 1, 65_536));
     "spool_segment_seconds" SECONDS => set!(spool_segment_s, seconds);
+    "cleanspool" YES_NO => set!(cleanspool, yes_no);
+    "cleanspool_interval" "seconds (1 to 86400; 0: 60)" => keep!(every, every);
+    "maxpoolsize" POOL_MB => keep!(all.bytes, mebibytes);
+    "maxpooldays" POOL_DAYS => keep!(all.days, days);
+    "maxpoolsipsize" POOL_MB => keep!(sip.bytes, mebibytes);
+    "maxpoolsipdays" POOL_DAYS => keep!(sip.days, days);
+    "maxpoolrtpsize" POOL_MB => keep!(media.bytes, mebibytes);
+    "maxpoolrtpdays" POOL_DAYS => keep!(media.days, days);
+    "autocleanspoolminpercent" "percent (0 to 99; 0: any)"
+        => keep!(free_percent, |text| number(text, 0, 99));
+    "autocleanmingb" "GiB (0 to 1000000; 0: any)"
+        => keep!(free_bytes, |text| number::<u64>(text, 0, 1_000_000).map(|gb| gb << 30));
     "absolute_timeout" SECONDS => set!(absolute_timeout, seconds);
     "rtptimeout" SECONDS => set!(rtptimeout, seconds);
     "sipwithoutrtptimeout" SECONDS => set!(sipwithoutrtptimeout, seconds);

@@ -208,6 +208,10 @@ pub struct Config {
     pub spool_segment_mb: u64,
     /// A segment is sealed at this age, seconds.
     pub spool_segment_s: u32,
+    /// Old segments of the spool are removed,
+    pub cleanspool: bool,
+    /// by these limits.
+    pub retention: ringtap_spool::Retention,
     /// Where a running sensor answers `ringtap status` and `ringtap calls --live`.
     pub status_socket: PathBuf,
 }
@@ -348,6 +352,8 @@ impl Default for Config {
             spool_chunk_ms: 2000,
             spool_segment_mb: 128,
             spool_segment_s: 300,
+            cleanspool: true,
+            retention: ringtap_spool::Retention::default(),
             status_socket: PathBuf::from("/run/ringtap/status.sock"),
         }
     }

@@ -479,6 +479,7 @@ impl Watch<'_> {
             listeners: self.listeners.iter().map(|listener| listener.report()).collect(),
             user,
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
+            retained: self.spool.as_ref().and_then(ringtap_spool::SpoolHandle::retained),
             workers: self.published.iter().map(|p| p.read().received).collect(),
             file_frames: None,
         }

@@ -184,6 +184,8 @@ pub fn spool(config: &Config, lossless: bool) -> Option<ringtap_spool::Options> 
     options.chunk_age_ns = u64::from(config.spool_chunk_ms) * 1_000_000;
     options.segment_bytes = config.spool_segment_mb << 20;
     options.segment_age = Duration::from_secs(u64::from(config.spool_segment_s));
+    // What is read from files may be old, and is wanted all the same.
+    options.retention = (config.cleanspool && !lossless).then(|| config.retention.clone());
     Some(options)
 }
 

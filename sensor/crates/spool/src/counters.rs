@@ -54,6 +54,46 @@ impl Counters {
     }
 }
 
+/// What retention has removed, and what it saw at its last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retained {
+    /// Looks at the root.
+    pub rounds: u64,
+    /// Segments of SIP that were removed,
+    pub removed_sip: u64,
+    /// and of RTP and RTCP;
+    pub removed_media: u64,
+    /// their bytes on disk, indexes included.
+    pub removed_bytes: u64,
+    /// Of these segments: those removed for their age,
+    pub by_age: u64,
+    /// because there were too many bytes,
+    pub by_size: u64,
+    /// to keep room free,
+    pub by_free: u64,
+    /// because the disk was full.
+    pub by_full: u64,
+    /// Segments and folders that were passed over, because they were being read or written.
+    pub in_use: u64,
+    /// Looks that ended beyond a limit, because nothing more could go.
+    pub stuck: u64,
+    /// File operations that failed.
+    pub errors: u64,
+    /// Bytes of SIP on disk,
+    pub held_sip_bytes: u64,
+    /// and of RTP and RTCP.
+    pub held_media_bytes: u64,
+    /// The oldest removable segment of SIP, UNIX seconds; 0: there is none.
+    pub oldest_sip_s: u64,
+    /// The same of RTP and RTCP.
+    pub oldest_media_s: u64,
+    /// Bytes free on the file system,
+    pub free_bytes: u64,
+    /// and all that it has.
+    pub disk_bytes: u64,
+}
+
 /// A counter that one thread writes.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
@@ -63,7 +103,11 @@ impl Count {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn set(&self, now: u64) {
+        self.0.store(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -101,12 +145,60 @@ pub(crate) struct SealerCounts {
     pub(crate) errors: Count,
 }
 
+/// The keeper's counters.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct KeeperCounts {
+    pub(crate) rounds: Count,
+    pub(crate) removed_sip: Count,
+    pub(crate) removed_media: Count,
+    pub(crate) removed_bytes: Count,
+    pub(crate) by_age: Count,
+    pub(crate) by_size: Count,
+    pub(crate) by_free: Count,
+    pub(crate) by_full: Count,
+    pub(crate) in_use: Count,
+    pub(crate) stuck: Count,
+    pub(crate) errors: Count,
+    pub(crate) held_sip: Count,
+    pub(crate) held_media: Count,
+    pub(crate) oldest_sip_s: Count,
+    pub(crate) oldest_media_s: Count,
+    pub(crate) free: Count,
+    pub(crate) disk: Count,
+}
+
+impl KeeperCounts {
+    pub(crate) fn read(&self) -> Retained {
+        Retained {
+            rounds: self.rounds.get(),
+            removed_sip: self.removed_sip.get(),
+            removed_media: self.removed_media.get(),
+            removed_bytes: self.removed_bytes.get(),
+            by_age: self.by_age.get(),
+            by_size: self.by_size.get(),
+            by_free: self.by_free.get(),
+            by_full: self.by_full.get(),
+            in_use: self.in_use.get(),
+            stuck: self.stuck.get(),
+            errors: self.errors.get(),
+            held_sip_bytes: self.held_sip.get(),
+            held_media_bytes: self.held_media.get(),
+            oldest_sip_s: self.oldest_sip_s.get(),
+            oldest_media_s: self.oldest_media_s.get(),
+            free_bytes: self.free.get(),
+            disk_bytes: self.disk.get(),
+        }
+    }
+}
+
 /// Everybody's counters, to be summed up.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) workers: Vec<Arc<WorkerCounts>>,
     pub(crate) writer: Arc<WriterCounts>,
     pub(crate) sealer: Arc<SealerCounts>,
+    pub(crate) keeper: Arc<KeeperCounts>,
 }
 
 impl Ledger {

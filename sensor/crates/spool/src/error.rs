@@ -34,6 +34,12 @@ pub enum SpoolError {
 }
 
 impl SpoolError {
+    /// Whether the file system has no room left, or the user none of it.
+    pub(crate) fn is_full(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_path_buf(), source }
     }

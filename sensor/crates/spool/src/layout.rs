@@ -16,8 +16,8 @@ pub(crate) const BEFORE_BASE_NS: u64 = 60_000_000_000;
 pub(crate) const AFTER_BASE_NS: u64 = 300_000_000_000;
 /// A chunk's packets lie at most this far from its first one.
 pub(crate) const CHUNK_SPAN_NS: u64 = 10_000_000_000;
-/// Segments that one look into a root takes in; far above what a disk holds.
-pub(crate) const FILES_MAX: usize = 4_000_000;
+/// Files of a folder that are taken in; far above what an hour makes.
+const FILES_MAX: usize = 4_000_000;
 
 /// The end of a sealed segment's name.
 pub const SEALED: &str = ".pcap.zst";
@@ -98,6 +98,16 @@ impl Place {
         name.split('-').nth(1)?.strip_prefix('s')?.parse().ok()
     }
 
+    /// The segment's base time to the second, as the name tells it, UNIX ns.
+    pub(crate) fn base_ns(&self) -> Option<u64> {
+        let name = self.stem.file_name()?.to_str()?;
+        let (day, time) = name.split('-').next()?.strip_suffix('Z')?.split_once('T')?;
+        let day = format!("{}-{}-{}", day.get(..4)?, day.get(4..6)?, day.get(6..)?);
+        let number = |at| time.get(at..at + 2)?.parse::<u64>().ok();
+        let seconds = number(0)? * 3600 + number(2)? * 60 + number(4)?;
+        Some(parse_day(&day)? + seconds * 1_000_000_000)
+    }
+
     fn with(&self, ending: &str) -> PathBuf {
         let mut path = self.stem.clone().into_os_string();
         path.push(ending);
@@ -105,17 +115,16 @@ impl Place {
     }
 }
 
-/// The segments of a class whose packets may lie between two times, in no particular order.
-/// A name that is there both sealed and in part is given as sealed.
-pub(crate) fn segments(
+/// The folders of a class whose segments may hold packets between two times, oldest first.
+pub(crate) fn folders_between(
     root: &Path,
     class: Class,
     from_ns: u64,
     to_ns: u64,
-) -> Result<Vec<Place>, SpoolError> {
+) -> Result<Vec<PathBuf>, SpoolError> {
     let earliest = from_ns.saturating_sub(AFTER_BASE_NS + CHUNK_SPAN_NS + HOUR_NS);
     let latest = to_ns.saturating_add(BEFORE_BASE_NS + CHUNK_SPAN_NS);
-    let mut places = Vec::new();
+    let mut found = Vec::new();
     for day in folders(root)? {
         let Some(day_ns) = name_of(&day).and_then(parse_day) else { continue };
         for hour in folders(&day)? {
@@ -123,17 +132,23 @@ pub(crate) fn segments(
                 continue;
             };
             let start = day_ns.saturating_add(number.saturating_mul(HOUR_NS));
-            if start < earliest || start > latest {
-                continue;
-            }
-            for path in list(&hour.join(class.folder()))? {
-                if places.len() >= FILES_MAX {
-                    return Err(SpoolError::Options("more segments than one search takes in"));
-                }
-                places.extend(Place::from_path(&path));
+            if (earliest..=latest).contains(&start) {
+                found.push(hour.join(class.folder()));
             }
         }
     }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The segments in a folder, by name, which is by time. One that is there both sealed and in part
+/// is given as sealed.
+pub(crate) fn segments_in(folder: &Path) -> Result<Vec<Place>, SpoolError> {
+    let paths = list(folder)?;
+    if paths.len() > FILES_MAX {
+        return Err(SpoolError::Options("more segments in a folder than one search takes in"));
+    }
+    let mut places: Vec<Place> = paths.iter().filter_map(|path| Place::from_path(path)).collect();
     places.sort_unstable();
     places.dedup_by(|later, kept| later.stem == kept.stem);
     Ok(places)
@@ -230,6 +245,8 @@ mod tests {
         assert_eq!(place.path(), Path::new(&format!("{name}.part")));
         assert_eq!(place.sealed_path(), Path::new(name));
         assert_eq!(place.sensor(), Some(7));
+        assert_eq!(place.base_ns(), Some(1_709_210_096_000_000_000));
+        assert_eq!(Place::from_path(Path::new("/r/x-s7.pcap.zst")).unwrap().base_ns(), None);
         assert_eq!(Place::from_path(&place.path()), Some(place.clone()));
         assert_eq!(Place::from_path(&place.index_path()), None);
     }

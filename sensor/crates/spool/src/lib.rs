@@ -2,7 +2,8 @@
 //!
 //! Workers gather packets into chunks ([`Gatherer`]), one thread writes the chunks into segments
 //! ([`Spool::start`]), [`read`] gives one call's packets back, [`recover()`] repairs what a crash
-//! has left behind. It knows neither calls nor streams: both are a key and a time.
+//! has left behind, [`Retention`] says what is removed and when. It knows neither calls nor
+//! streams: both are a key and a time.
 
 #![deny(missing_docs)]
 
@@ -18,6 +19,7 @@ mod writer;
 
 pub mod read;
 mod recover;
+mod retain;
 
 mod counters;
 mod error;
@@ -35,15 +37,17 @@ use crate::chunk::Chunk;
 use crate::counters::Ledger;
 use crate::format::RECORDS_MAX;
 use crate::gatherer::Parts;
+use crate::retain::Keeper;
 use crate::segment::Packer;
 use crate::writer::{Lane, Packers, Plan, Writer};
 
 pub use crate::chunk::CHUNK_BYTES;
-pub use crate::counters::Counters;
+pub use crate::counters::{Counters, Retained};
 pub use crate::error::SpoolError;
 pub use crate::format::{ChunkKey, Class, Kind};
 pub use crate::gatherer::{Gatherer, Reason, Slot, Stored};
 pub use crate::recover::{Recovered, recover};
+pub use crate::retain::{Limit, Retention};
 
 /// Workers that one spool serves at most.
 pub const WORKERS_MAX: usize = 1024;
@@ -87,11 +91,13 @@ pub struct Options {
     pub segment_age: Duration,
     /// Whether a worker that finds the pool empty waits (files) or drops the packet (live).
     pub lossless: bool,
+    /// When old segments are removed; `None`: never, not even from a full disk.
+    pub retention: Option<Retention>,
 }
 
 impl Options {
     /// The defaults for a folder: SIP by zstd level 1, RTP as it is, 64 MiB of chunks written
-    /// after 2 s at the latest, segments of 128 MiB or 5 minutes, for live traffic.
+    /// after 2 s at the latest, segments of 128 MiB or 5 minutes, for live traffic, never removed.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self {
@@ -104,6 +110,7 @@ impl Options {
             segment_bytes: 128 << 20,
             segment_age: Duration::from_secs(300),
             lossless: false,
+            retention: None,
         }
     }
 }
@@ -117,6 +124,7 @@ pub struct Spool;
 pub struct SpoolHandle {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+    keeper: Option<Keeper>,
     ledger: Ledger,
 }
 
@@ -160,8 +168,14 @@ impl Spool {
             lanes.push(Lane { full, free });
             ends.push((spare, spare_large, give_full, returned, Arc::clone(counts)));
         }
-        let writer =
-            Writer::new(plan, packers, Arc::clone(&ledger.writer), Arc::clone(&ledger.sealer))?;
+        let keep = |retention| {
+            let counts = Arc::clone(&ledger.keeper);
+            Keeper::start(&options.root, retention, options.segment_bytes, counts)
+        };
+        let keeper = options.retention.as_ref().map(keep).transpose()?;
+        let room = keeper.as_ref().map(Keeper::room);
+        let counts = (Arc::clone(&ledger.writer), Arc::clone(&ledger.sealer));
+        let writer = Writer::new(plan, packers, counts, room)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -183,7 +197,7 @@ impl Spool {
                 })
             })
             .collect();
-        Ok((SpoolHandle { thread: Some(thread), stop, ledger }, gatherers))
+        Ok((SpoolHandle { thread: Some(thread), stop, keeper, ledger }, gatherers))
     }
 }
 
@@ -192,6 +206,12 @@ impl SpoolHandle {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.ledger.read()
+    }
+
+    /// What retention has done; `None` without any.
+    #[must_use]
+    pub fn retained(&self) -> Option<Retained> {
+        self.keeper.as_ref().map(|_| self.ledger.keeper.read())
     }
 
     /// Writes what the workers have given, seals all segments and ends the thread. Drop the

@@ -22,6 +22,9 @@ use crate::read::index;
 /// Blocks are asked from the filesystem in steps of this size.
 const GRANT_BYTES: usize = 4 * 1024 * 1024;
 
+/// How often a segment's folder is made anew when it vanishes.
+const FOLDER_TRIES: u32 = 5;
+
 /// An open segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -112,19 +115,12 @@ impl Segment {
         let segment = RandomState::new().hash_one((base_ns, sensor, std::process::id()));
         let prologue = Prologue { class, sensor, link, segment, base_ns };
         let place = Place::of(root, &prologue);
-        fs::create_dir_all(place.folder())
-            .map_err(|source| SpoolError::io("create", place.folder(), source))?;
         let path = place.path();
         let failed = |action| {
             let path = path.clone();
             move |source| SpoolError::io(action, &path, source)
         };
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(failed("create"))?;
+        let file = create_file(&place).map_err(failed("create"))?;
         let opened = Instant::now();
         let mut segment =
             Self { place, prologue, file, map: None, capacity, at: 0, opened, used: 0 };
@@ -228,11 +224,32 @@ impl std::fmt::Debug for Packer {
     }
 }
 
-/// Makes a whole `.part` durable, indexes it and gives it its sealed name.
+/// Creates a segment's file and its folder, which retention may remove in between when it is empty.
+fn create_file(place: &Place) -> io::Result<File> {
+    let path = place.path();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        fs::create_dir_all(place.folder())?;
+        match File::options().read(true).write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < FOLDER_TRIES => {}
+            other => return other,
+        }
+    }
+}
+
+/// Makes a whole `.part` durable, indexes it and gives it its sealed name. On a full disk it has no
+/// index.
 pub(crate) fn finish(place: &Place, file: &File) -> Result<(), SpoolError> {
     let path = place.path();
     file.sync_data().map_err(|source| SpoolError::io("sync", &path, source))?;
-    index::build(file, &path)?.write(place)?;
+    match index::build(file, &path)?.write(place) {
+        // Readers do without, and the next recovery makes it.
+        Err(error) if error.is_full() => {
+            tracing::debug!(%error, "a segment is sealed without its index");
+        }
+        other => other?,
+    }
     fs::rename(&path, place.sealed_path())
         .map_err(|source| SpoolError::io("rename", &path, source))?;
     // The file's name, its hour's, its day's, and the day's in the root.

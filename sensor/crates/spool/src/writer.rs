@@ -1,8 +1,8 @@
 //! The spool thread and the sealing thread.
 //!
 //! The spool thread takes chunks from all workers, packs them into segments and gives them back.
-//! It waits for the disk and for nobody else. Sealing waits for fdatasync, so a thread of its own
-//! does that. Neither looks into packets.
+//! It waits for the disk, and for room on a full one, and for nobody else. Sealing waits for
+//! fdatasync, so a thread of its own does that. Neither looks into packets.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::chunk::Chunk;
 use crate::counters::{SealerCounts, WriterCounts};
 use crate::error::SpoolError;
 use crate::format::Class;
+use crate::retain::Room;
 use crate::segment::{Packer, Segment};
 
 /// Segments that are open at once: by class, link type and time.
@@ -31,6 +32,8 @@ const IDLE: Duration = Duration::from_millis(5);
 const AGING: Duration = Duration::from_secs(1);
 /// How long a failed disk is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the spool thread waits for room on a full disk; the pool takes what comes meanwhile.
+const ROOM_PATIENCE: Duration = Duration::from_millis(500);
 /// How long sealing waits for workers that still hold their gatherers without giving chunks.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5000 });
 
@@ -66,6 +69,11 @@ pub(crate) struct Writer {
     counts: Arc<WriterCounts>,
     uses: u64,
     failing: Option<Failing>,
+    /// Segments given to the sealing thread, and what it made of them.
+    sent: u64,
+    sealed: Arc<SealerCounts>,
+    /// Where to ask for room on a full disk.
+    room: Option<Arc<Room>>,
     /// Before the thread's handle, so that the thread sees the end before it is waited for.
     seals: Option<SyncSender<Segment>>,
     sealer: Option<JoinHandle<()>>,
@@ -82,9 +90,10 @@ impl Writer {
     pub(crate) fn new(
         plan: Plan,
         packers: Packers,
-        counts: Arc<WriterCounts>,
-        sealed: Arc<SealerCounts>,
+        (counts, sealed): (Arc<WriterCounts>, Arc<SealerCounts>),
+        room: Option<Arc<Room>>,
     ) -> Result<Self, SpoolError> {
+        let seen = Arc::clone(&sealed);
         let (seals, segments) = mpsc::sync_channel::<Segment>(SEALS_MAX);
         let sealer = thread::Builder::new()
             .name("spool-seal".into())
@@ -107,6 +116,9 @@ impl Writer {
             counts,
             uses: 0,
             failing: None,
+            sent: 0,
+            sealed: seen,
+            room,
             seals: Some(seals),
             sealer: Some(sealer),
         })
@@ -177,7 +189,11 @@ impl Writer {
             self.counts.dropped_disk.add(packets);
             return;
         }
-        match self.try_store(chunk) {
+        let stored = match self.try_store(chunk) {
+            Err(error) if error.is_full() && self.makes_room() => self.try_store(chunk),
+            other => other,
+        };
+        match stored {
             Ok(bytes) => {
                 self.counts.stored.add(packets);
                 self.counts.chunks.add(1);
@@ -196,6 +212,29 @@ impl Writer {
                 let lost = self.failing.take().map_or(0, |failing| failing.lost) + packets;
                 self.failing = Some(Failing { until: Instant::now() + RETRY, lost });
             }
+        }
+    }
+
+    /// Whether old segments have made room on a full disk. Where nothing else may go, our own open
+    /// ones are sealed, so that they may.
+    fn makes_room(&mut self) -> bool {
+        let Some(room) = self.room.clone() else { return false };
+        let until = Instant::now() + ROOM_PATIENCE;
+        if room.ask(ROOM_PATIENCE) {
+            return true;
+        }
+        while let Some(segment) = self.open.pop() {
+            self.seal(segment);
+        }
+        loop {
+            let sealing = self.sent > self.sealed.sealed.get() + self.sealed.errors.get();
+            if room.ask(until.saturating_duration_since(Instant::now())) {
+                return true;
+            }
+            if !sealing || Instant::now() >= until {
+                return false;
+            }
+            thread::sleep(IDLE);
         }
     }
 
@@ -258,7 +297,8 @@ impl Writer {
         }
     }
 
-    fn seal(&self, segment: Segment) {
+    fn seal(&mut self, segment: Segment) {
+        self.sent += 1;
         if let Some(seals) = &self.seals
             && let Err(refused) = seals.send(segment)
         {

@@ -156,7 +156,10 @@ impl Index {
     /// Puts the index beside its segment: whole or not at all.
     pub(crate) fn write(&self, place: &Place) -> Result<(), SpoolError> {
         let draft = place.index_draft_path();
-        fs::write(&draft, &self.bytes).map_err(|source| SpoolError::io("write", &draft, source))?;
+        fs::write(&draft, &self.bytes).map_err(|source| {
+            let _ = fs::remove_file(&draft);
+            SpoolError::io("write", &draft, source)
+        })?;
         fs::rename(&draft, place.index_path())
             .map_err(|source| SpoolError::io("rename", &draft, source))
     }

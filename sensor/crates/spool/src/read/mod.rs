@@ -1,11 +1,14 @@
 //! Finding packets again: by key and time, out of sealed segments and of those being written.
 //!
-//! Readers only use read calls on files, take no locks and change nothing; they may run beside
-//! the sensor or in another process.
+//! Readers only use read calls on files and change nothing; they may run beside the sensor or in
+//! another process. They share a lock on each folder that they read from, so that retention leaves
+//! it alone.
 
 pub(crate) mod walk;
 
 pub(crate) mod index;
+
+mod lock;
 
 mod export;
 mod merge;
@@ -21,11 +24,17 @@ use crate::format::{ChunkKey, Class, Kind};
 use crate::layout::{self, Place};
 use crate::read::index::{Entry, Index};
 
+pub(crate) use crate::read::lock::{Held, exclude};
+
 pub use crate::read::export::{Exported, Packet, export, packets};
 pub use crate::read::output::{Format, Output};
 
 /// Chunks that one query takes in; a call of a week has fewer.
 pub const CHUNKS_MAX: usize = 4_000_000;
+
+/// Folders that one query locks, an hour of a class each. What lies in further ones may be gone
+/// when its turn comes, and counts as damaged then.
+const LOCKS_MAX: usize = 256;
 
 /// Packets that are asked for: one key's, between two times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +75,8 @@ pub struct Hits {
     /// Chunks in the order of their first packets.
     pub chunks: Vec<Found>,
     pub(crate) files: Vec<Source>,
+    /// What is found here is not removed meanwhile.
+    locks: Vec<File>,
 }
 
 /// A segment to read from, and the id its chunks must bear.
@@ -90,32 +101,50 @@ pub fn find(root: &Path, wanted: &[Wanted]) -> Result<Hits, SpoolError> {
         let of_class = || wanted.iter().filter(|want| want.kind.class() == class);
         let Some(from_ns) = of_class().map(|want| want.from_ns).min() else { continue };
         let to_ns = of_class().map(|want| want.to_ns).max().unwrap_or(u64::MAX);
-        for place in layout::segments(root, class, from_ns, to_ns)? {
-            let index = match Index::load(&place, (from_ns, to_ns)) {
-                Ok(Some(index)) => index,
-                Ok(None) => continue,
-                Err(error) => {
-                    tracing::warn!(%error, "a spool segment is passed over");
-                    continue;
-                }
-            };
+        for folder in layout::folders_between(root, class, from_ns, to_ns)? {
+            let lock = lock::share(&folder);
             let before = hits.chunks.len();
-            for entry in index.entries() {
-                if matches(&times, &entry) {
-                    hits.chunks.push(found(hits.files.len(), entry));
-                }
-            }
-            if hits.chunks.len() > CHUNKS_MAX {
-                return Err(SpoolError::Options("more chunks match than one search takes in"));
-            }
-            if hits.chunks.len() > before {
-                hits.segments.push(place.path());
-                hits.files.push(Source { place, segment: index.segment() });
+            look_in(&folder, (from_ns, to_ns), &times, &mut hits)?;
+            if hits.chunks.len() > before && hits.locks.len() < LOCKS_MAX {
+                hits.locks.extend(lock);
             }
         }
     }
     hits.chunks.sort_by_key(|chunk| (chunk.first_ns, chunk.segment, chunk.entry.offset));
     Ok(hits)
+}
+
+/// Finds the chunks in one folder.
+fn look_in(
+    folder: &Path,
+    between: (u64, u64),
+    times: &Times,
+    hits: &mut Hits,
+) -> Result<(), SpoolError> {
+    for place in layout::segments_in(folder)? {
+        let index = match Index::load(&place, between) {
+            Ok(Some(index)) => index,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "a spool segment is passed over");
+                continue;
+            }
+        };
+        let before = hits.chunks.len();
+        for entry in index.entries() {
+            if matches(times, &entry) {
+                hits.chunks.push(found(hits.files.len(), entry));
+            }
+        }
+        if hits.chunks.len() > CHUNKS_MAX {
+            return Err(SpoolError::Options("more chunks match than one search takes in"));
+        }
+        if hits.chunks.len() > before {
+            hits.segments.push(place.path());
+            hits.files.push(Source { place, segment: index.segment() });
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn times(wanted: &[Wanted]) -> Times {
