@@ -3,6 +3,7 @@
 //! It turns words into values and does nothing else; `main.rs` acts on them.
 
 mod outside;
+mod spool;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ringtap_common::tunnel::Kind;
 
 pub use outside::{OutsideArgs, RegistersArgs, RequestsArgs, State};
+pub use spool::{SpoolArgs, SpoolCommand, SpoolFormat};
 
 /// VoIP monitoring sensor: SIP and RTP from a mirror port into call records and PCAP.
 #[derive(Debug, Parser)]
@@ -45,6 +47,9 @@ pub enum Command {
     Pcap(PcapArgs),
     /// Write one call's audio to a WAV file: the caller left, the callee right.
     Audio(AudioArgs),
+    /// List, verify or rebuild the spool's segments and indexes.
+    #[command(subcommand)]
+    Spool(SpoolCommand),
     /// Print the ledger of the running sensor: what became of every frame.
     Status(StatusArgs),
     /// Examine the kernel, the interfaces, the disk and live traffic, before a sensor runs here.

@@ -10,6 +10,7 @@ mod outside;
 mod pcap;
 mod replay;
 mod run;
+mod spool;
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -40,6 +41,7 @@ pub fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Requests(args) => outside::requests(&args)?,
         Command::Pcap(args) => pcap::pcap(&args)?,
         Command::Audio(args) => audio::audio(&args)?,
+        Command::Spool(command) => return spool::spool(&command),
         Command::Status(args) => print_status(&args)?,
         Command::Doctor(args) => return doctor::doctor(&args),
         Command::CheckConfig(args) => return check_config(args.file.as_deref()),

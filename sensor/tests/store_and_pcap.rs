@@ -179,6 +179,42 @@ fn a_calls_packets_come_out_whole_and_in_order() {
     }
 }
 
+#[test]
+fn a_spool_without_indexes_is_rebuilt_and_gives_the_same_packets() {
+    let kept = Kept::new(&plan());
+    kept.replay();
+    let call = &kept.truth.calls[0];
+    let (said, before) = kept.pcap(&call.call_id, "before.pcap");
+    said.well();
+    let spool = |what: &str| {
+        run(ringtap().args(["spool", what, "--format", "json", "--spool"]).arg(&kept.spool))
+    };
+    let segments = spool("verify").well().records();
+    assert!(segments.len() >= 2);
+    let held: u64 = segments.iter().map(|one| one["packets"].as_u64().unwrap()).sum();
+    let sent: u64 = kept.truth.calls.iter().flat_map(packets).sum();
+    assert_eq!(held, sent);
+    for one in &segments {
+        assert_eq!((one["index"].as_str(), one["state"].as_str()), (Some("ok"), Some("sealed")));
+        let segment = kept.spool.join(one["path"].as_str().unwrap());
+        let name = segment.to_str().unwrap().replace(".pcap.zst", ".idx");
+        fs::remove_file(name).unwrap();
+    }
+    let said = spool("verify");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("`ringtap spool rebuild`"), "{said:?}");
+    let done = spool("rebuild").well().records();
+    assert_eq!(done[0]["indexes"], segments.len());
+    assert_eq!((&done[0]["mended"], &done[0]["lost_bytes"]), (&0.into(), &0.into()));
+    assert_eq!(spool("list").well().records(), segments);
+    let (said, after) = kept.pcap(&call.call_id, "after.pcap");
+    said.well();
+    assert!(fs::read(before).unwrap() == fs::read(after).unwrap());
+    let nowhere = run(ringtap().args(["spool", "verify", "--spool", "/no/such/folder"]));
+    assert_eq!(nowhere.code, 1);
+    assert!(nowhere.err.contains("there is no spool at /no/such/folder"), "{nowhere:?}");
+}
+
 fn tshark_agrees(path: &Path, total: u64) {
     let Ok(output) = Command::new("tshark")
         .arg("-r")

@@ -46,7 +46,7 @@ pub use crate::counters::{Counters, Retained};
 pub use crate::error::SpoolError;
 pub use crate::format::{ChunkKey, Class, Kind};
 pub use crate::gatherer::{Gatherer, Reason, Slot, Stored};
-pub use crate::recover::{Recovered, recover};
+pub use crate::recover::{IndexState, Recovered, Segment, list_segments, rebuild, recover, verify};
 pub use crate::retain::{Limit, Retention};
 
 /// Workers that one spool serves at most.

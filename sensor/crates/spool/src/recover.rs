@@ -11,15 +11,19 @@ use std::path::Path;
 use crate::error::SpoolError;
 use crate::format::{Header, PROLOGUE_BYTES, Prologue, gap};
 use crate::layout::{INDEX, Place, class_folders, list};
-use crate::read::index::{self, Index};
+use crate::read::index::{self, Entry, Index};
 use crate::read::walk::{Care, Step, Walk};
 use crate::segment::finish;
+
+mod rebuild;
+
+pub use rebuild::{IndexState, Segment, list as list_segments, rebuild, verify};
 
 /// What a recovery has found and done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovered {
-    /// Torn segments that were made whole and sealed.
+    /// Torn segments that were made whole and sealed, and sealed ones that were mended.
     pub segments: u64,
     /// Whole chunks in them.
     pub chunks: u64,
@@ -80,11 +84,27 @@ fn recover_part(place: &Place, sum: &mut Recovered) -> Result<(), SpoolError> {
         return Ok(());
     }
     let survey = survey(&file).map_err(failed("read"))?;
-    let Some(first) = survey.first else {
+    if survey.first.is_none() {
         sum.removed += 1;
         return fs::remove_file(&path).map_err(failed("remove"));
+    }
+    mend(place, &file, &survey, sum)?;
+    finish(place, &file)
+}
+
+/// Covers what is damaged in a segment, and cuts it behind its last whole chunk.
+fn mend(
+    place: &Place,
+    file: &File,
+    survey: &Survey,
+    sum: &mut Recovered,
+) -> Result<(), SpoolError> {
+    let path = place.path();
+    let failed = |action| {
+        let path = path.clone();
+        move |source| SpoolError::io(action, &path, source)
     };
-    if survey.prologue.is_none() {
+    if let (None, Some(first)) = (survey.prologue, survey.first) {
         let prologue = Prologue {
             class: first.key.kind.class(),
             sensor: place.sensor().unwrap_or(0),
@@ -96,13 +116,12 @@ fn recover_part(place: &Place, sum: &mut Recovered) -> Result<(), SpoolError> {
         sum.damages += 1;
         sum.lost_bytes += PROLOGUE_BYTES as u64;
     }
-    for (at, len) in survey.gaps {
-        if let Some(frame) = gap(len) {
-            file.write_all_at(&frame, at).map_err(failed("mend"))?;
+    for (at, len) in &survey.gaps {
+        if let Some(frame) = gap(*len) {
+            file.write_all_at(&frame, *at).map_err(failed("mend"))?;
         }
     }
     file.set_len(survey.end).map_err(failed("shorten"))?;
-    finish(place, &file)?;
     sum.segments += 1;
     sum.chunks += survey.chunks;
     sum.packets += survey.packets;
@@ -111,11 +130,13 @@ fn recover_part(place: &Place, sum: &mut Recovered) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// What is whole in a torn segment.
+/// What is whole in a segment.
 #[derive(Debug, Default)]
 struct Survey {
     prologue: Option<Prologue>,
     first: Option<Header>,
+    /// The whole chunks.
+    entries: Vec<Entry>,
     /// Damage that has a whole chunk behind it: where, and how many bytes.
     gaps: Vec<(u64, u64)>,
     /// The end of the last whole chunk.
@@ -126,6 +147,13 @@ struct Survey {
     lost_bytes: u64,
 }
 
+impl Survey {
+    /// Whether there is anything to mend in this file.
+    fn is_damaged(&self, file: &File) -> std::io::Result<bool> {
+        Ok(self.prologue.is_none() || self.damages > 0 || file.metadata()?.len() != self.end)
+    }
+}
+
 fn survey(file: &File) -> std::io::Result<Survey> {
     let mut walk = Walk::new(file, Care::Everything)?;
     let mut survey = Survey { prologue: walk.prologue(), ..Survey::default() };
@@ -134,6 +162,7 @@ fn survey(file: &File) -> std::io::Result<Survey> {
         match step {
             Step::Chunk { at, header } => {
                 survey.first.get_or_insert(header);
+                survey.entries.push(Entry::of(at, &header));
                 survey.gaps.extend(damage.take());
                 survey.end = at + header.chunk_len();
                 survey.chunks += 1;

@@ -7,7 +7,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::chunk::Chunk;
 use crate::error::SpoolError;
@@ -17,13 +18,17 @@ use crate::format::{
 };
 use crate::layout::{AFTER_BASE_NS, BEFORE_BASE_NS, Place};
 use crate::map::Map;
-use crate::read::index;
+use crate::read::index::{self, Index};
 
 /// Blocks are asked from the filesystem in steps of this size.
 const GRANT_BYTES: usize = 4 * 1024 * 1024;
 
 /// How often a segment's folder is made anew when it vanishes.
 const FOLDER_TRIES: u32 = 5;
+
+/// How often, and how far apart, a new segment's lock is asked for.
+const LOCK_TRIES: u32 = 50;
+const LOCK_WAIT: Duration = Duration::from_millis(1);
 
 /// An open segment.
 #[derive(Debug)]
@@ -131,11 +136,19 @@ impl Segment {
     }
 
     fn begin(&mut self) -> io::Result<()> {
-        match self.file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
-            // A filesystem without locks; only our own programs would have looked at them.
-            Err(TryLockError::Error(_)) => {}
+        let mut tries = 0;
+        loop {
+            match self.file.try_lock() {
+                Ok(()) => break,
+                // Somebody wants to know whether a writer holds it.
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    thread::sleep(LOCK_WAIT);
+                }
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
+                // A filesystem without locks; only our own programs would have looked at them.
+                Err(TryLockError::Error(_)) => break,
+            }
         }
         let mut map = Map::new(&self.file, self.capacity)?;
         match map.grant(&self.file, GRANT_BYTES) {
@@ -243,13 +256,7 @@ fn create_file(place: &Place) -> io::Result<File> {
 pub(crate) fn finish(place: &Place, file: &File) -> Result<(), SpoolError> {
     let path = place.path();
     file.sync_data().map_err(|source| SpoolError::io("sync", &path, source))?;
-    match index::build(file, &path)?.write(place) {
-        // Readers do without, and the next recovery makes it.
-        Err(error) if error.is_full() => {
-            tracing::debug!(%error, "a segment is sealed without its index");
-        }
-        other => other?,
-    }
+    finish_index(&index::build(file, &path)?, place)?;
     fs::rename(&path, place.sealed_path())
         .map_err(|source| SpoolError::io("rename", &path, source))?;
     // The file's name, its hour's, its day's, and the day's in the root.
@@ -258,6 +265,18 @@ pub(crate) fn finish(place: &Place, file: &File) -> Result<(), SpoolError> {
         synced.map_err(|source| SpoolError::io("sync", folder, source))?;
     }
     Ok(())
+}
+
+/// Writes an index. On a full disk there is none: readers do without, and the next recovery makes
+/// it.
+pub(crate) fn finish_index(index: &Index, place: &Place) -> Result<(), SpoolError> {
+    match index.write(place) {
+        Err(error) if error.is_full() => {
+            tracing::debug!(%error, "a segment has no index");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Room that a chunk may need, and a shift of no more than its own length.
@@ -301,7 +320,7 @@ mod tests {
             found += 1;
         }
         assert!(found == chunks && chunks > 50, "{found} of {chunks}");
-        assert!(index::Index::read(&place, &file).is_some());
+        assert!(Index::read(&place, &file).is_some());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use crate::error::SpoolError;
 use crate::format::{ChunkKey, Class, Header, Kind, hash};
-use crate::layout::Place;
+use crate::layout::{PART, Place};
 use crate::read::walk::{Care, Step, Walk, read_up_to};
 
 const MAGIC: [u8; 4] = *b"RTIX";
@@ -190,15 +190,19 @@ impl Index {
         })
     }
 
-    fn span(&self) -> (u64, u64) {
+    /// Earliest and latest time stamp, UNIX ns.
+    pub(crate) fn span(&self) -> (u64, u64) {
         (u64::from_le_bytes(load(&self.bytes, 32)), u64::from_le_bytes(load(&self.bytes, 40)))
     }
 }
 
-/// Makes the index of a segment from its headers, as far as they are whole.
+/// Makes the index of a segment from its headers. Only in one that is sealed there is anything
+/// behind damage: what is being written ends there.
 pub(crate) fn build(file: &File, path: &Path) -> Result<Index, SpoolError> {
     let failed = |source| SpoolError::io("read", path, source);
-    let mut walk = Walk::new(file, Care::Headers).map_err(failed)?;
+    let part = path.as_os_str().as_encoded_bytes().ends_with(PART.as_bytes());
+    let care = if part { Care::Headers } else { Care::AcrossDamage };
+    let mut walk = Walk::new(file, care).map_err(failed)?;
     let Some(prologue) = walk.prologue() else {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "this is no spool segment")));
     };

@@ -13,7 +13,7 @@ const TRIES: u32 = 400;
 const WAIT: Duration = Duration::from_millis(5);
 
 /// Keeps retention away from a folder. `None`: it cannot be locked, or is not there.
-pub(super) fn share(folder: &Path) -> Option<File> {
+pub(crate) fn share(folder: &Path) -> Option<File> {
     let file = File::open(folder).ok()?;
     for _ in 0..TRIES {
         match file.try_lock_shared() {

@@ -24,7 +24,7 @@ use crate::format::{ChunkKey, Class, Kind};
 use crate::layout::{self, Place};
 use crate::read::index::{Entry, Index};
 
-pub(crate) use crate::read::lock::{Held, exclude};
+pub(crate) use crate::read::lock::{Held, exclude, share};
 
 pub use crate::read::export::{Exported, Packet, export, packets};
 pub use crate::read::output::{Format, Output};

@@ -18,6 +18,8 @@ const WINDOW_BYTES: usize = 256 * 1024;
 pub(crate) enum Care {
     /// Headers only, up to the first that is none: for files that are whole or being written.
     Headers,
+    /// Headers only, and across damage.
+    AcrossDamage,
     /// Bodies too, and across damage.
     Everything,
 }

@@ -12,15 +12,15 @@ use crate::tests::{MS, T0, chunk_key, folder, options, packet, stored};
 use crate::{Compression, Options, Slot, Spool};
 
 /// A sealed segment of four chunks of four packets each: its bytes, name, and chunks' places.
-struct Sample {
-    bytes: Vec<u8>,
-    name: PathBuf,
-    chunks: Vec<(u64, u64)>,
+pub(super) struct Sample {
+    pub(super) bytes: Vec<u8>,
+    pub(super) name: PathBuf,
+    pub(super) chunks: Vec<(u64, u64)>,
 }
 
-const PACKETS: u64 = 4;
+pub(super) const PACKETS: u64 = 4;
 
-fn sample(compression: Compression) -> Sample {
+pub(super) fn sample(compression: Compression) -> Sample {
     let root = folder();
     let options = Options {
         compression_sip: compression,
@@ -110,6 +110,50 @@ fn a_raw_segment_torn_anywhere_keeps_its_whole_chunks() {
 #[test]
 fn a_compressed_segment_torn_anywhere_keeps_its_whole_chunks() {
     torn_at_every_byte(Compression::Zstd(1));
+}
+
+/// As a crash leaves it whose last pages never came to the disk: zeros from any byte on, up to
+/// where blocks were granted.
+#[test]
+fn a_segment_that_is_zeros_from_anywhere_on_keeps_its_whole_chunks() {
+    let sample = sample(Compression::Zstd(1));
+    for len in 0..=sample.bytes.len() {
+        let mut bytes = sample.bytes[..len].to_vec();
+        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+        bytes.resize(sample.bytes.len() + 4096, 0);
+        // Zeros may be what was to come.
+        let whole: Vec<u64> = (0..4)
+            .filter(|at| {
+                let (from, to) = sample.chunks[*at as usize];
+                let range = from as usize..to as usize;
+                bytes[range.clone()] == sample.bytes[range]
+            })
+            .collect();
+        let done = check(&left_behind(&sample, &bytes), &sample, &whole);
+        let kept = whole.last().map_or(0, |at| sample.chunks[*at as usize].1);
+        if !whole.is_empty() {
+            assert_eq!(done.lost_bytes, written.saturating_sub(kept), "zeros from {len} on");
+            assert_eq!(done.damages, u64::from(written > kept));
+        }
+    }
+}
+
+/// One bit flipped at every byte of a torn segment.
+#[test]
+fn a_bit_that_flips_anywhere_costs_one_chunk_at_most() {
+    let sample = sample(Compression::None);
+    for at in 0..sample.bytes.len() {
+        let mut bytes = sample.bytes.clone();
+        bytes[at] ^= 0x80 >> (at % 8);
+        let hit = |chunk: &u64| {
+            let (from, to) = sample.chunks[*chunk as usize];
+            (from..to).contains(&(at as u64))
+        };
+        let whole: Vec<u64> = (0..4).filter(|chunk| !hit(chunk)).collect();
+        let done = check(&left_behind(&sample, &bytes), &sample, &whole);
+        assert_eq!(done.damages, 1, "at {at}");
+        assert!(done.lost_bytes >= HEADER_BYTES as u64, "at {at}");
+    }
 }
 
 #[test]
