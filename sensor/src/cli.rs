@@ -43,7 +43,8 @@ pub enum Command {
     Messages(OutsideArgs),
     /// List other SIP requests outside of calls (OPTIONS, SUBSCRIBE, …), malformed ones included.
     Requests(RequestsArgs),
-    /// Write one call's packets (SIP, RTP, RTCP, in order of time) to a capture file.
+    /// Write packets (SIP, RTP, RTCP, in order of time) to a capture file: one call's, those of all
+    /// calls that filters find, or all between two times.
     Pcap(PcapArgs),
     /// Write one call's audio to a WAV file: the caller left, the callee right.
     Audio(AudioArgs),
@@ -311,10 +312,19 @@ pub struct CallArgs {
 
 /// `ringtap pcap`
 #[derive(Debug, Args)]
+#[command(after_help = "--since and --until alone take every packet between both, of calls that \
+    run and of\nnone, and need no store. With another filter, whole recorded calls are taken: \
+    those that\n`ringtap calls` lists with the same filters.")]
 pub struct PcapArgs {
-    /// The record's ID, or a Call-ID
+    /// The record's ID, or a Call-ID; without one, filters say which calls
     #[arg(value_name = "ID|CALL-ID")]
-    pub id: String,
+    pub id: Option<String>,
+    /// Whole calls that pass. Times alone: every packet in between, whether of a call or not.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// With filters: at most N calls, the newest
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: usize,
     /// All recorded legs of the call, in one file
     #[arg(long)]
     pub legs: bool,

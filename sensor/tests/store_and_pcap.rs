@@ -180,6 +180,63 @@ fn a_calls_packets_come_out_whole_and_in_order() {
 }
 
 #[test]
+fn packets_come_out_by_time_and_by_the_filters_of_calls() {
+    let kept = Kept::new(&plan());
+    kept.replay();
+    let pcap = |filters: &[&str], name: &str| {
+        let path = kept.folder.path().join(name);
+        let mut command = ringtap();
+        command.args(["pcap", "--spool"]).arg(&kept.spool).args(filters);
+        (run(command.arg("-o").arg(&path)), path)
+    };
+    // All between two times, without a store, whoever they belong to.
+    let given = classic(&kept.capture);
+    let seconds = |call: usize| kept.truth.calls[call].invite_ns / 1_000_000_000;
+    let (since, until) = (seconds(3), seconds(8));
+    let (said, path) =
+        pcap(&["--since", &since.to_string(), "--until", &until.to_string()], "time.pcap");
+    said.well();
+    let sorted = |mut frames: Vec<(u64, Vec<u8>)>| {
+        assert!(frames.is_sorted_by_key(|(ts, _)| *ts));
+        frames.sort();
+        frames
+    };
+    let range = since * 1_000_000_000..until * 1_000_000_000;
+    let mut expected: Vec<_> = given.into_iter().filter(|(ts, _)| range.contains(ts)).collect();
+    expected.sort();
+    assert!(expected.len() > 100);
+    assert!(sorted(classic(&path)) == expected, "{}", expected.len());
+    // Whole calls, by number, by address, and by both.
+    let with_store =
+        |filters: &[&str], name: &str| pcap(&[filters, &["--store", &kept.store]].concat(), name);
+    let first = &kept.truth.calls[0];
+    let (number, ip) = (first.caller.as_str(), first.caller_addr.ip().to_string());
+    for filters in [&["--caller", number][..], &["--ip", &ip], &["--ip", &ip, "--called", ""]] {
+        let ids = kept.ids(filters);
+        assert!(!ids.is_empty());
+        let called = |call: &&CallTruth| ids.contains(&call.call_id);
+        let calls: Vec<&CallTruth> = kept.truth.calls.iter().filter(called).collect();
+        let (said, path) = with_store(filters, "calls.pcap");
+        assert!(said.err.contains(&format!("of {} calls", calls.len())), "{said:?}");
+        said.well();
+        let total: u64 = calls.into_iter().flat_map(packets).sum();
+        assert_eq!(sorted(classic(&path)).len() as u64, total, "{filters:?}");
+    }
+    let one = |args: &[&str]| with_store(args, "none.pcap").0;
+    for (args, why) in [
+        (&[][..], "which packets?"),
+        (&["someone", "--ip", "10.0.0.1"], "not both"),
+        (&["--caller", "nobody"], "no call passes"),
+        (&["--until", "1"], "no packets of that time"),
+        (&["--since", "teatime"], "--since"),
+    ] {
+        let said = one(args);
+        assert!(said.code == 1 && said.err.contains(why), "{said:?}");
+        assert!(!kept.folder.path().join("none.pcap").exists());
+    }
+}
+
+#[test]
 fn a_spool_without_indexes_is_rebuilt_and_gives_the_same_packets() {
     let kept = Kept::new(&plan());
     kept.replay();

@@ -12,7 +12,7 @@ use ringtap_common::walk::{
     ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Headers, PROTO_UDP,
 };
 use ringtap_spool::SpoolError;
-use ringtap_spool::read::{Exported, Format, Output, Packet, Wanted, packets};
+use ringtap_spool::read::{Asked, Exported, Format, Output, Packet, packets_in_slices};
 
 use crate::plant::SharedPorts;
 use crate::worker::decode::Opening;
@@ -20,10 +20,10 @@ use crate::worker::decode::Opening;
 /// Bytes of the addresses of an Ethernet header.
 const ADDRESSES_LEN: usize = 12;
 
-/// Writes all packets that are wanted, in the order of their time stamps.
+/// Writes all packets that are asked for, in the order of their time stamps.
 pub(super) fn export(
     root: &Path,
-    wanted: &[Wanted],
+    asked: Asked<'_>,
     out: &mut dyn Write,
     format: Format,
     opening: &Opening<SharedPorts>,
@@ -31,7 +31,7 @@ pub(super) fn export(
     let mut output =
         Output::begin(out, format, &[Link::Ethernet.dlt()]).map_err(SpoolError::Output)?;
     let mut bytes = Vec::new();
-    let done = packets(root, wanted, &mut |packet: &Packet<'_>| -> io::Result<()> {
+    let done = packets_in_slices(root, asked, &mut |packet: &Packet<'_>| -> io::Result<()> {
         let wire_len = unwrap(packet, opening, &mut bytes);
         let link = Link::Ethernet.dlt();
         output.packet(0, &Packet { link, wire_len, bytes: &bytes, ..*packet })

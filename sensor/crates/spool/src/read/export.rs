@@ -9,9 +9,9 @@ use crate::error::SpoolError;
 use crate::format::next_record;
 use crate::read::merge::Merge;
 use crate::read::output::{Format, Output};
-use crate::read::{Hits, Wanted, find, times};
+use crate::read::{Hits, Times, Wanted, find};
 
-const BUFFER_BYTES: usize = 256 * 1024;
+pub(super) const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What an export has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,21 @@ pub struct Exported {
     pub last_ns: u64,
     /// Chunks that are damaged on disk or vanished; their packets are missing.
     pub damaged: u64,
+}
+
+impl Exported {
+    /// Adds what was written after it.
+    pub(super) fn add(&mut self, later: &Self) {
+        if self.packets == 0 {
+            self.first_ns = later.first_ns;
+        }
+        if later.packets > 0 {
+            self.last_ns = later.last_ns;
+        }
+        self.packets += later.packets;
+        self.bytes += later.bytes;
+        self.damaged += later.damaged;
+    }
 }
 
 /// A packet out of the spool.
@@ -61,7 +76,7 @@ pub fn export(
     }
     let out = BufWriter::with_capacity(BUFFER_BYTES, out);
     let mut output = Output::begin(out, format, &links).map_err(SpoolError::Output)?;
-    let done = each(&hits, wanted, &mut |packet| {
+    let done = each(&hits, Times::of(wanted), &mut |packet| {
         let interface = links.iter().position(|link| *link == packet.link).unwrap_or(0);
         output.packet(interface as u32, packet)
     })?;
@@ -78,15 +93,15 @@ pub fn packets(
     wanted: &[Wanted],
     take: &mut dyn FnMut(&Packet<'_>) -> io::Result<()>,
 ) -> Result<Exported, SpoolError> {
-    each(&find(root, wanted)?, wanted, take)
+    each(&find(root, wanted)?, Times::of(wanted), take)
 }
 
-fn each(
+pub(super) fn each(
     hits: &Hits,
-    wanted: &[Wanted],
+    times: Times,
     take: &mut dyn FnMut(&Packet<'_>) -> io::Result<()>,
 ) -> Result<Exported, SpoolError> {
-    let mut merge = Merge::new(hits, times(wanted))?;
+    let mut merge = Merge::new(hits, times)?;
     let mut done = Exported::default();
     while let Some((cursor, at)) = merge.next() {
         let mut records = cursor.records.get(at..).unwrap_or_default();

@@ -111,8 +111,7 @@ impl<'h> Merge<'h> {
 
     fn load(&mut self, found: &Found) -> io::Result<Cursor> {
         let records = self.read(found)?;
-        let key = (found.key.realm, found.key.kind, found.key.key);
-        let times = self.times.get(&key).map_or(&[][..], Vec::as_slice);
+        let times = self.times.at(&found.key);
         let mut left = Vec::with_capacity(found.packets.min(65_536) as usize);
         let mut rest = records.as_slice();
         let mut at = 0;

@@ -9,12 +9,13 @@ pub(crate) mod walk;
 pub(crate) mod index;
 
 mod lock;
+mod times;
 
 mod export;
 mod merge;
 mod output;
+mod slices;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ pub(crate) use crate::read::lock::{Held, exclude, share};
 
 pub use crate::read::export::{Exported, Packet, export, packets};
 pub use crate::read::output::{Format, Output};
+pub use crate::read::slices::{Asked, export_in_slices, packets_in_slices};
+
+pub(crate) use crate::read::times::Times;
 
 /// Chunks that one query takes in; a call of a week has fewer.
 pub const CHUNKS_MAX: usize = 4_000_000;
@@ -86,41 +90,44 @@ pub(crate) struct Source {
     pub(crate) segment: u64,
 }
 
-/// The times asked for, by what else identifies a chunk.
-pub(crate) type Times = HashMap<(u32, Kind, u64), Vec<(u64, u64)>>;
-
 /// Finds the chunks that overlap what is wanted. Each is found once.
 ///
 /// # Errors
 /// The root cannot be read, or more chunks match than [`CHUNKS_MAX`]. A segment that cannot be
 /// read is passed over with a warning: the others still help.
 pub fn find(root: &Path, wanted: &[Wanted]) -> Result<Hits, SpoolError> {
-    let times = times(wanted);
+    let found = find_up_to(root, &Times::of(wanted), CHUNKS_MAX)?;
+    found.ok_or(SpoolError::Options("more chunks match than one search takes in"))
+}
+
+/// The same; `None` if there are more chunks than `most`.
+pub(crate) fn find_up_to(
+    root: &Path,
+    times: &Times,
+    most: usize,
+) -> Result<Option<Hits>, SpoolError> {
     let mut hits = Hits::default();
     for class in Class::ALL {
-        let of_class = || wanted.iter().filter(|want| want.kind.class() == class);
-        let Some(from_ns) = of_class().map(|want| want.from_ns).min() else { continue };
-        let to_ns = of_class().map(|want| want.to_ns).max().unwrap_or(u64::MAX);
+        let Some((from_ns, to_ns)) = times.span(Some(class)) else { continue };
         for folder in layout::folders_between(root, class, from_ns, to_ns)? {
             let lock = lock::share(&folder);
             let before = hits.chunks.len();
-            look_in(&folder, (from_ns, to_ns), &times, &mut hits)?;
+            look_in(&folder, times, most, &mut hits)?;
+            if hits.chunks.len() > most {
+                return Ok(None);
+            }
             if hits.chunks.len() > before && hits.locks.len() < LOCKS_MAX {
                 hits.locks.extend(lock);
             }
         }
     }
     hits.chunks.sort_by_key(|chunk| (chunk.first_ns, chunk.segment, chunk.entry.offset));
-    Ok(hits)
+    Ok(Some(hits))
 }
 
-/// Finds the chunks in one folder.
-fn look_in(
-    folder: &Path,
-    between: (u64, u64),
-    times: &Times,
-    hits: &mut Hits,
-) -> Result<(), SpoolError> {
+/// Finds the chunks in one folder, until there are more than `most`.
+fn look_in(folder: &Path, times: &Times, most: usize, hits: &mut Hits) -> Result<(), SpoolError> {
+    let Some(between) = times.span(None) else { return Ok(()) };
     for place in layout::segments_in(folder)? {
         let index = match Index::load(&place, between) {
             Ok(Some(index)) => index,
@@ -132,35 +139,19 @@ fn look_in(
         };
         let before = hits.chunks.len();
         for entry in index.entries() {
-            if matches(times, &entry) {
+            if times.match_entry(&entry) {
                 hits.chunks.push(found(hits.files.len(), entry));
             }
-        }
-        if hits.chunks.len() > CHUNKS_MAX {
-            return Err(SpoolError::Options("more chunks match than one search takes in"));
         }
         if hits.chunks.len() > before {
             hits.segments.push(place.path());
             hits.files.push(Source { place, segment: index.segment() });
         }
+        if hits.chunks.len() > most {
+            break;
+        }
     }
     Ok(())
-}
-
-pub(crate) fn times(wanted: &[Wanted]) -> Times {
-    let mut times = Times::new();
-    for want in wanted {
-        let key = (want.realm, want.kind, want.key);
-        times.entry(key).or_default().push((want.from_ns, want.to_ns));
-    }
-    times
-}
-
-fn matches(times: &Times, entry: &Entry) -> bool {
-    let key = (entry.key.realm, entry.key.kind, entry.key.key);
-    times.get(&key).is_some_and(|times| {
-        times.iter().any(|(from, to)| entry.first_ns <= *to && entry.last_ns >= *from)
-    })
 }
 
 fn found(segment: usize, entry: Entry) -> Found {

@@ -25,6 +25,8 @@ const OPTION_TSRESOL: u16 = 9;
 pub struct Output<W> {
     out: W,
     format: Format,
+    begun: bool,
+    links: Vec<u16>,
 }
 
 impl<W: Write> Output<W> {
@@ -32,24 +34,58 @@ impl<W: Write> Output<W> {
     ///
     /// # Errors
     /// What `out` answers.
-    pub fn begin(mut out: W, format: Format, links: &[u16]) -> io::Result<Self> {
-        match format {
+    pub fn begin(out: W, format: Format, links: &[u16]) -> io::Result<Self> {
+        let mut output = Self::lazy(out, format);
+        for link in links {
+            // A pcap has the first one only.
+            output.interface(*link)?;
+        }
+        output.head()?;
+        Ok(output)
+    }
+
+    /// A file whose link types are not known yet.
+    pub(super) fn lazy(out: W, format: Format) -> Self {
+        Self { out, format, begun: false, links: Vec::new() }
+    }
+
+    /// The number of a link type, which is written to the file if it is new there. `None`: a pcap
+    /// has another one already.
+    pub(super) fn interface(&mut self, link: u16) -> io::Result<Option<u32>> {
+        if let Some(at) = self.links.iter().position(|known| *known == link) {
+            return Ok(Some(at as u32));
+        }
+        if self.format == Format::Pcap && !self.links.is_empty() {
+            return Ok(None);
+        }
+        let number = self.links.len() as u32;
+        self.links.push(link);
+        self.head()?;
+        if self.format == Format::PcapNg {
+            let out = &mut self.out;
+            words(out, &[INTERFACE, 32, u32::from(link), SNAPLEN])?;
+            // Time stamps count 10^-9 s; then the end of the options.
+            let resolution = u32::from(OPTION_TSRESOL) | 1 << 16;
+            words(out, &[resolution, 9, 0, 32])?;
+        }
+        Ok(Some(number))
+    }
+
+    /// Writes the head of the file, once.
+    fn head(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        match self.format {
             Format::Pcap => {
                 let mut header = [0_u8; 24];
-                put_pcap_header(&mut header, links.first().copied().unwrap_or(1));
-                out.write_all(&header)?;
+                put_pcap_header(&mut header, self.links.first().copied().unwrap_or(1));
+                self.out.write_all(&header)
             }
             Format::PcapNg => {
-                words(&mut out, &[SECTION, 28, 0x1A2B_3C4D, 1, u32::MAX, u32::MAX, 28])?;
-                for link in links {
-                    words(&mut out, &[INTERFACE, 32, u32::from(*link), SNAPLEN])?;
-                    // Time stamps count 10^-9 s; then the end of the options.
-                    let resolution = u32::from(OPTION_TSRESOL) | 1 << 16;
-                    words(&mut out, &[resolution, 9, 0, 32])?;
-                }
+                words(&mut self.out, &[SECTION, 28, 0x1A2B_3C4D, 1, u32::MAX, u32::MAX, 28])
             }
         }
-        Ok(Self { out, format })
     }
 
     /// Writes a packet of the link type that had this number in `links`.
@@ -81,6 +117,7 @@ impl<W: Write> Output<W> {
     /// # Errors
     /// What the output answers.
     pub fn finish(mut self) -> io::Result<()> {
+        self.head()?;
         self.out.flush()
     }
 }

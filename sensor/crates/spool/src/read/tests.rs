@@ -111,6 +111,54 @@ fn a_stream_is_cut_exactly_where_asked() {
 }
 
 #[test]
+fn slices_of_time_give_what_one_search_gives() {
+    let root = folder();
+    let (spool, mut gatherers) = Spool::start(&options(root.path()), 1).unwrap();
+    call(&mut gatherers[0], [1, 1]);
+    drop(gatherers);
+    spool.seal().unwrap();
+    let mut wanted = CALL.map(|(kind, key)| want(kind, key));
+    wanted[2].from_ns = T0 + 10_000 * MS;
+    wanted[3].to_ns = T0 + 20_000 * MS;
+    let chunks = find(root.path(), &wanted).unwrap().chunks.len();
+    assert!(chunks > 60, "several slices: {chunks}");
+    let (mut whole, mut sliced) = (Vec::new(), Vec::new());
+    let one = export(root.path(), &wanted, &mut whole, Format::Pcap).unwrap();
+    let asked = Asked::These(&wanted);
+    let many = export_in_slices(root.path(), asked, &mut sliced, Format::Pcap).unwrap();
+    assert_eq!(one, many);
+    // Of packets with one time stamp any may come first.
+    let sorted = |file: &[u8]| {
+        let mut rest = &file[24..];
+        let records = std::iter::from_fn(|| next_record(&mut rest));
+        let mut all: Vec<_> = records.map(|one| (one.ts_ns, one.bytes.to_vec())).collect();
+        assert!(all.is_sorted_by_key(|(ts, _)| *ts));
+        all.sort();
+        all
+    };
+    assert!(sorted(&whole) == sorted(&sliced));
+    // Everything between two times, whoever it belongs to.
+    let (from, to) = (T0 + 5_000 * MS, T0 + 15_000 * MS);
+    let mut seen = 0;
+    let done = packets_in_slices(root.path(), Asked::Between(from, to), &mut |packet| {
+        assert!((from..=to).contains(&packet.ts_ns));
+        seen += 1;
+        Ok(())
+    });
+    let all = packets_in_slices(root.path(), Asked::Between(0, u64::MAX), &mut |_| Ok(())).unwrap();
+    let strange = Wanted { realm: 2, ..want(Kind::Rtp, 8) };
+    let with_others = [wanted[0], want(Kind::Rtp, 8), want(Kind::Rtp, 9), want(Kind::Rtcp, 8)];
+    let with_others = [&with_others[..], &[strange]].concat();
+    let count = |from_ns, to_ns| {
+        let cut: Vec<Wanted> =
+            with_others.iter().map(|one| Wanted { from_ns, to_ns, ..*one }).collect();
+        packets_of(root.path(), &cut, |_| {}).packets
+    };
+    assert_eq!((done.unwrap().packets, seen), (count(from, to), count(from, to)));
+    assert_eq!(all.packets, count(0, u64::MAX));
+}
+
+#[test]
 fn several_link_types_need_pcapng() {
     let root = folder();
     let (spool, mut gatherers) = Spool::start(&options(root.path()), 1).unwrap();
@@ -122,6 +170,12 @@ fn several_link_types_need_pcapng() {
     let refused = export(root.path(), &wanted, &mut file, Format::Pcap);
     assert!(matches!(refused, Err(SpoolError::MixedLinks(2))));
     assert!(file.is_empty());
+    let sliced = |format, file: &mut Vec<u8>| {
+        export_in_slices(root.path(), Asked::These(&wanted), file, format)
+    };
+    assert!(matches!(sliced(Format::Pcap, &mut Vec::new()), Err(SpoolError::MixedLinks(2))));
+    let mut lazy = Vec::new();
+    assert_eq!(sliced(Format::PcapNg, &mut lazy).unwrap().packets, packets);
     export(root.path(), &wanted, &mut file, Format::PcapNg).unwrap();
     let mut reader = PcapNGReader::new(1 << 20, file.as_slice()).unwrap();
     let (mut links, mut seen, mut last) = (Vec::new(), 0, 0);
