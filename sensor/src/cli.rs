@@ -342,8 +342,8 @@ pub struct PcapArgs {
     /// configuration's]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// The spool's root [default: the configuration's spooldir]
-    #[arg(long, value_name = "DIR")]
+    /// The spool's root, or several between colons [default: the configuration's spooldir]
+    #[arg(long, value_name = "DIR[:DIR]")]
     pub spool: Option<PathBuf>,
 }
 
@@ -362,8 +362,8 @@ pub struct AudioArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
-    /// The spool's root [default: the configuration's spooldir]
-    #[arg(long, value_name = "DIR")]
+    /// The spool's root, or several between colons [default: the configuration's spooldir]
+    #[arg(long, value_name = "DIR[:DIR]")]
     pub spool: Option<PathBuf>,
 }
 

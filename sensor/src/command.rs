@@ -13,7 +13,7 @@ mod run;
 mod spool;
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -70,6 +70,19 @@ fn configuration(args: &ConfigArgs) -> anyhow::Result<Config> {
         config.set(key.trim(), value.trim(), "-O")?;
     }
     Ok(config)
+}
+
+/// The roots of the spool that are read: those given, between colons, else the configuration's.
+fn roots(config: &Config, given: Option<&Path>) -> Vec<PathBuf> {
+    match given {
+        Some(given) => std::env::split_paths(given).collect(),
+        None => std::iter::once(&config.spooldir).chain(&config.spooldir_more).cloned().collect(),
+    }
+}
+
+/// Roots for people.
+fn shown(roots: &[PathBuf]) -> String {
+    roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 /// The store that the command line or the configuration names.

@@ -8,6 +8,7 @@ mod listeners;
 pub mod live;
 pub mod options;
 mod placing;
+mod pulse;
 pub mod reader;
 pub mod replay;
 

@@ -76,6 +76,8 @@ pub struct Ledger {
     pub user: Tally,
     /// The spool.
     pub spool: Option<ringtap_spool::Counters>,
+    /// Seconds for which its disk has not answered.
+    pub spool_silent_s: u64,
     /// What was removed from it.
     pub retained: Option<ringtap_spool::Retained>,
     /// Frames that each worker received.
@@ -151,7 +153,9 @@ impl Ledger {
                 map.insert(listener.key.into(), listener.json.clone());
             }
             if let Some(spool) = &self.spool {
-                map.insert("spool".into(), spool_json(spool));
+                let mut json = spool_json(spool);
+                json["silent_s"] = self.spool_silent_s.into();
+                map.insert("spool".into(), json);
             }
             if let Some(retained) = &self.retained {
                 map.insert("retention".into(), retention_json(retained));

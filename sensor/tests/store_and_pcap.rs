@@ -237,6 +237,45 @@ fn packets_come_out_by_time_and_by_the_filters_of_calls() {
 }
 
 #[test]
+fn several_spools_are_read_as_one_and_a_dead_one_is_named() {
+    let kept = Kept::new(&plan());
+    kept.replay();
+    let call = &kept.truth.calls[0];
+    let (said, before) = kept.pcap(&call.call_id, "before.pcap");
+    said.well();
+    // The media goes to another place.
+    let other = kept.folder.path().join("other");
+    for segment in fs::read_dir(&kept.spool).unwrap() {
+        let day = segment.unwrap();
+        for hour in fs::read_dir(day.path()).unwrap() {
+            let hour = hour.unwrap();
+            let there = other.join(day.file_name()).join(hour.file_name());
+            fs::create_dir_all(&there).unwrap();
+            fs::rename(hour.path().join("RTP"), there.join("RTP")).unwrap();
+        }
+    }
+    let both = format!("{}:{}", kept.spool.display(), other.display());
+    let pcap = |roots: &str, name: &str| {
+        let path = kept.folder.path().join(name);
+        let mut command = ringtap();
+        command.args(["pcap", &call.call_id, "--store", &kept.store, "--spool", roots]);
+        (run(command.arg("-o").arg(&path)), path)
+    };
+    let (said, after) = pcap(&both, "both.pcap");
+    said.well();
+    let sorted = |path: &Path| {
+        let mut frames = classic(path);
+        assert!(frames.is_sorted_by_key(|(ts, _)| *ts));
+        frames.sort();
+        frames
+    };
+    assert!(sorted(&before) == sorted(&after));
+    let (said, _) = pcap(&format!("{}:/etc/hostname", kept.spool.display()), "part.pcap");
+    assert!(said.err.contains("packets of the root /etc/hostname are missing"), "{said:?}");
+    said.well();
+}
+
+#[test]
 fn a_spool_without_indexes_is_rebuilt_and_gives_the_same_packets() {
     let kept = Kept::new(&plan());
     kept.replay();

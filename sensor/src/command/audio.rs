@@ -34,14 +34,14 @@ pub(super) fn audio(args: &AudioArgs) -> anyhow::Result<()> {
     if call.streams.is_empty() {
         bail!("the call has no RTP");
     }
-    let root = args.spool.as_deref().unwrap_or(&config.spooldir);
-    let packets = Packets::of(root, &call, config.realm, opening(&config));
+    let roots = super::roots(&config, args.spool.as_deref());
+    let packets = Packets::of(&roots, &call, config.realm, opening(&config));
     let survey = Survey::of(&packets, &call)?;
     if survey.packets() == 0 {
         bail!(
             "the spool {} has no RTP of this call: was it saved (savertp), and is this the right \
              folder?",
-            root.display()
+            super::shown(&roots)
         );
     }
     let Some(start_ns) = survey.start_ns else {

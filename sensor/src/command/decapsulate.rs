@@ -4,7 +4,7 @@
 //! A packet that stood on no Ethernet of its own gets a header with empty addresses.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::PathBuf;
 
 use ringtap_capture::Link;
 use ringtap_common::peel::{Peeled, TOLD};
@@ -22,7 +22,7 @@ const ADDRESSES_LEN: usize = 12;
 
 /// Writes all packets that are asked for, in the order of their time stamps.
 pub(super) fn export(
-    root: &Path,
+    roots: &[PathBuf],
     asked: Asked<'_>,
     out: &mut dyn Write,
     format: Format,
@@ -31,7 +31,7 @@ pub(super) fn export(
     let mut output =
         Output::begin(out, format, &[Link::Ethernet.dlt()]).map_err(SpoolError::Output)?;
     let mut bytes = Vec::new();
-    let done = packets_in_slices(root, asked, &mut |packet: &Packet<'_>| -> io::Result<()> {
+    let done = packets_in_slices(roots, asked, &mut |packet: &Packet<'_>| -> io::Result<()> {
         let wire_len = unwrap(packet, opening, &mut bytes);
         let link = Link::Ethernet.dlt();
         output.packet(0, &Packet { link, wire_len, bytes: &bytes, ..*packet })

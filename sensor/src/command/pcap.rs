@@ -3,7 +3,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use ringtap_cdr::{CallRecord, Filter};
@@ -11,7 +11,7 @@ use ringtap_spool::Kind;
 use ringtap_spool::read::{Asked, Exported, Format, Wanted, export_in_slices};
 
 use super::in_place::{Readers, in_place};
-use super::{configuration, decapsulate, filter, filters, live, store};
+use super::{configuration, decapsulate, filter, filters, live, roots, shown, store};
 use crate::cli::PcapArgs;
 use crate::config::Config;
 use crate::plant::opening;
@@ -93,10 +93,16 @@ fn of_many(args: &PcapArgs) -> anyhow::Result<()> {
 }
 
 fn say(done: &Exported, of: &str) {
-    let Exported { packets, bytes, damaged, .. } = done;
+    let Exported { packets, bytes, damaged, silent_roots, late, .. } = done;
     eprintln!("{packets} packets, {bytes} bytes{of}");
     if *damaged > 0 {
         eprintln!("{damaged} chunks are damaged or gone: their packets are missing");
+    }
+    if *silent_roots + *late > 0 {
+        eprintln!(
+            "{silent_roots} roots of the spool did not answer, {late} packets came too late: \
+             there is more than this"
+        );
     }
 }
 
@@ -107,18 +113,18 @@ fn write(
     asked: Asked<'_>,
     whose: &str,
 ) -> anyhow::Result<Exported> {
-    let root: PathBuf = args.spool.clone().unwrap_or_else(|| config.spooldir.clone());
+    let roots = roots(config, args.spool.as_deref());
     let opening = args.decapsulate.then(|| opening(config));
     let take = |out: &mut dyn Write, format| {
         let exported = match &opening {
-            Some(opening) => decapsulate::export(&root, asked, out, format, opening)?,
-            None => export_in_slices(&root, asked, out, format)?,
+            Some(opening) => decapsulate::export(&roots, asked, out, format, opening)?,
+            None => export_in_slices(&roots, asked, out, format)?,
         };
         if exported.packets == 0 {
             bail!(
                 "the spool {} has no packets {whose}: were they saved (savesip, savertp), and is \
                  this the right folder?",
-                root.display()
+                shown(&roots)
             );
         }
         Ok(exported)

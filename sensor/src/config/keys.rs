@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringtap_call::CUSTOM_HEADERS_MAX;
 use ringtap_common::tunnel::Kind;
+use ringtap_spool::read::ROOTS_MAX;
 
 use super::hep::{address, file, secret};
 use super::side_tables::{save_sdp, sip_history};
@@ -115,6 +116,17 @@ fn days(text: &str) -> Option<u32> {
 fn every(text: &str) -> Option<Duration> {
     let seconds = number(text, 0, 86_400)?;
     Some(Duration::from_secs(if seconds == 0 { 60 } else { seconds }))
+}
+
+/// The first folder is written, all are read.
+fn spooldir(c: &mut Config, text: &str) -> Option<()> {
+    let mut all = text.split(':').map(path).collect::<Option<Vec<_>>>()?;
+    if all.len() > ROOTS_MAX {
+        return None;
+    }
+    c.spooldir_more = all.split_off(1);
+    c.spooldir = all.pop()?;
+    Some(())
 }
 
 fn port(text: &str) -> Option<u16> {
@@ -389,7 +401,7 @@ pub(super) static KEYS: &[Key] = keys! {
         => set!(save_sip_history, sip_history);
     "save_sdp_ipport" "last, all or no" => set!(save_sdp_ipport, save_sdp);
     "cdrproxy" YES_NO => set!(cdrproxy, yes_no);
-    "spooldir" "a folder" => set!(spooldir, path);
+    "spooldir" "a folder, and others to be read, between colons (at most 16)" => spooldir;
     "savesip" YES_NO => set!(savesip, yes_no);
     "savertp" "yes, no or header" => set!(savertp, save_rtp);
     "savertcp" YES_NO => set!(savertcp, yes_no);

@@ -186,6 +186,8 @@ pub struct Config {
     pub store: Option<String>,
     /// The root of the spool.
     pub spooldir: PathBuf,
+    /// Further roots, which are only read.
+    pub spooldir_more: Vec<PathBuf>,
     /// SIP is kept.
     pub savesip: bool,
     /// How much of RTP is kept.
@@ -341,6 +343,7 @@ impl Default for Config {
             registrations_max: call.registrations_max,
             store: None,
             spooldir: PathBuf::from("/var/spool/ringtap"),
+            spooldir_more: Vec::new(),
             savesip: false,
             savertp: SaveRtp::No,
             savertcp: false,

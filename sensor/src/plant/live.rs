@@ -4,6 +4,7 @@
 //! The end is orderly: the kernel is told to send no more, what the sockets still hold is read,
 //! calls become records, the spool is sealed.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,6 +22,7 @@ use ringtap_common::verdict::Fate;
 
 use super::directions::{self, Directions};
 use super::listeners::Wanted;
+use super::pulse::Pulse;
 use super::replay::FailGuard;
 use super::{Kind, SharedPorts, Stations, WriterCounts, options, start_writer, total};
 use crate::agents::{Inbox, Listener};
@@ -137,8 +139,19 @@ pub fn capture(
     }
     let started = Instant::now();
     let opened = &opened;
-    let mut watch =
-        Watch { started, opened, mirrored, listeners, published, counts, stats, heard, spool };
+    let silent = Cell::new(0);
+    let mut watch = Watch {
+        started,
+        opened,
+        mirrored,
+        listeners,
+        published,
+        counts,
+        stats,
+        heard,
+        spool,
+        silent,
+    };
     for (name, opened) in opened {
         if let Some(size) = opened.kernel.as_ref().and_then(|kernel| kernel.size().ok()) {
             let (instructions, verified) = (size.instructions, size.verified);
@@ -349,6 +362,8 @@ struct Watch<'a> {
     stats: Vec<Stats>,
     heard: Vec<directions::Shared>,
     spool: Option<ringtap_spool::SpoolHandle>,
+    /// Seconds for which the spool's disk has not answered.
+    silent: Cell<u64>,
 }
 
 impl Watch<'_> {
@@ -360,6 +375,7 @@ impl Watch<'_> {
         threads: &[JoinHandle<()>],
     ) -> anyhow::Result<()> {
         let mut learned = Learned::default();
+        let mut pulse = Pulse::default();
         let names = self.opened.iter().flat_map(|(_, opened)| &opened.interfaces);
         let mut links: Vec<Watched> = names.map(|name| Watched::new(name)).collect();
         // All interfaces, whichever there are, or agents.
@@ -389,12 +405,21 @@ impl Watch<'_> {
                     bail!("no interface is left to capture on");
                 }
                 self.look_at_host();
+                self.look_at_spool(&mut pulse);
                 if self.mirrored {
                     self.look_at_mirrors(&mut mirrors);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Says when the spool's disk does not answer, and when it does again.
+    fn look_at_spool(&self, pulse: &mut Pulse) {
+        if let Some(spool) = &self.spool {
+            let silent = pulse.feel(spool.beats(), spool.root(), Instant::now());
+            self.silent.set(silent.unwrap_or(0));
+        }
     }
 
     /// Says which mirrors bring one direction only.
@@ -479,6 +504,7 @@ impl Watch<'_> {
             listeners: self.listeners.iter().map(|listener| listener.report()).collect(),
             user,
             spool: self.spool.as_ref().map(ringtap_spool::SpoolHandle::counters),
+            spool_silent_s: self.silent.get(),
             retained: self.spool.as_ref().and_then(ringtap_spool::SpoolHandle::retained),
             workers: self.published.iter().map(|p| p.read().received).collect(),
             file_frames: None,

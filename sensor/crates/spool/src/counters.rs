@@ -128,6 +128,8 @@ pub(crate) struct WorkerCounts {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct WriterCounts {
+    /// Grows for as long as the thread is not held up.
+    pub(crate) beats: Count,
     pub(crate) stored: Count,
     pub(crate) dropped_disk: Count,
     pub(crate) chunks: Count,

@@ -212,6 +212,13 @@ fn parse_day(name: &str) -> Option<u64> {
     u64::try_from(days).ok().map(|days| days * 24 * HOUR_NS)
 }
 
+/// A UNIX time for people, to the second.
+pub(crate) fn clock_time(ts_ns: u64) -> String {
+    let (year, month, day, second) = civil(ts_ns);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+}
+
 /// Year, month, day and second of the day of a UNIX time, in the Gregorian calendar.
 fn civil(ts_ns: u64) -> (u64, u64, u64, u64) {
     let seconds = ts_ns / 1_000_000_000;

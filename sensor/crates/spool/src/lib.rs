@@ -25,7 +25,7 @@ mod counters;
 mod error;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -124,6 +124,7 @@ pub struct Spool;
 pub struct SpoolHandle {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+    root: PathBuf,
     keeper: Option<Keeper>,
     ledger: Ledger,
 }
@@ -197,7 +198,8 @@ impl Spool {
                 })
             })
             .collect();
-        Ok((SpoolHandle { thread: Some(thread), stop, keeper, ledger }, gatherers))
+        let root = options.root.clone();
+        Ok((SpoolHandle { thread: Some(thread), stop, root, keeper, ledger }, gatherers))
     }
 }
 
@@ -206,6 +208,19 @@ impl SpoolHandle {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.ledger.read()
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A number that grows as long as the root takes what is written. Where it stands still for
+    /// seconds, the disk does not answer: packets wait in the pool, and are lost when it is empty.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.ledger.writer.beats.get()
     }
 
     /// What retention has done; `None` without any.

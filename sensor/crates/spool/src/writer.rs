@@ -132,6 +132,7 @@ impl Writer {
             // Asked before the rings are emptied: what was given before the end is taken.
             let over = stop.load(Ordering::Acquire);
             let gone = lanes.iter().all(|lane| lane.full.is_abandoned());
+            self.counts.beats.add(1);
             let busy = self.round(&mut lanes);
             let now = Instant::now();
             if now.duration_since(aged) >= AGING {

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use ringtap_capture::Link;
 use ringtap_cdr::{CallRecord, StreamRecord};
-use ringtap_spool::read::{self, Exported, Wanted};
+use ringtap_spool::read::{Asked, Exported, Packet, Wanted, packets_in_slices};
 use ringtap_spool::{Kind, SpoolError};
 use ringtap_wire::flow::FlowKey;
 use ringtap_wire::rtp::View;
@@ -35,7 +35,7 @@ pub(super) struct One<'a> {
 /// Where a call's RTP is.
 #[derive(Debug)]
 pub(super) struct Packets<'a> {
-    root: &'a Path,
+    roots: &'a [PathBuf],
     wanted: Vec<Wanted>,
     /// The streams of a flow and SSRC.
     streams: HashMap<(FlowKey, u32), Vec<Ran>>,
@@ -52,7 +52,7 @@ struct Ran {
 
 impl<'a> Packets<'a> {
     pub(super) fn of(
-        root: &'a Path,
+        roots: &'a [PathBuf],
         call: &CallRecord,
         realm: u32,
         opening: Opening<SharedPorts>,
@@ -65,7 +65,7 @@ impl<'a> Packets<'a> {
         }
         let mut wanted = pcap::wanted(call, realm);
         wanted.retain(|one| one.kind == Kind::Rtp);
-        Self { root, wanted, streams, opening }
+        Self { roots, wanted, streams, opening }
     }
 
     /// Gives every packet of the call's streams, in the order of arrival.
@@ -73,12 +73,13 @@ impl<'a> Packets<'a> {
         &self,
         take: &mut dyn FnMut(&One<'_>) -> io::Result<()>,
     ) -> Result<Exported, SpoolError> {
-        read::packets(self.root, &self.wanted, &mut |packet| {
+        let asked = Asked::These(&self.wanted);
+        packets_in_slices(self.roots, asked, &mut |packet| {
             self.one(packet).map_or(Ok(()), |one| take(&one))
         })
     }
 
-    fn one<'p>(&self, packet: &read::Packet<'p>) -> Option<One<'p>> {
+    fn one<'p>(&self, packet: &Packet<'p>) -> Option<One<'p>> {
         let headers = self.opening.read(Link::from_dlt(packet.link)?, packet.bytes).ok()?.headers;
         let start = usize::from(headers.payload);
         let end = start.saturating_add(headers.payload_len as usize);

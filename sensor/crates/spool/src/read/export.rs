@@ -26,6 +26,10 @@ pub struct Exported {
     pub last_ns: u64,
     /// Chunks that are damaged on disk or vanished; their packets are missing.
     pub damaged: u64,
+    /// Of several roots: those that did not answer.
+    pub silent_roots: u64,
+    /// Packets of such roots that came too late for their place.
+    pub late: u64,
 }
 
 impl Exported {

@@ -14,6 +14,7 @@ mod times;
 mod export;
 mod merge;
 mod output;
+mod roots;
 mod slices;
 
 use std::fs::File;
@@ -29,6 +30,7 @@ pub(crate) use crate::read::lock::{Held, exclude, share};
 
 pub use crate::read::export::{Exported, Packet, export, packets};
 pub use crate::read::output::{Format, Output};
+pub use crate::read::roots::ROOTS_MAX;
 pub use crate::read::slices::{Asked, export_in_slices, packets_in_slices};
 
 pub(crate) use crate::read::times::Times;

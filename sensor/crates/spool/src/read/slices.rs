@@ -5,11 +5,12 @@
 //! pool of limited size.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::SpoolError;
 use crate::read::export::{BUFFER_BYTES, Exported, Packet, each};
 use crate::read::output::{Format, Output};
+use crate::read::roots::merged;
 use crate::read::{Times, Wanted, find_up_to};
 
 /// Chunks that one slice takes in.
@@ -26,12 +27,13 @@ pub enum Asked<'a> {
     Between(u64, u64),
 }
 
-/// Hands over all packets that are asked for, in the order of their time stamps.
+/// Hands over all packets of all roots that are asked for, in the order of their time stamps. With
+/// several roots, one that fails or does not answer is named in the log and left out.
 ///
 /// # Errors
 /// As [`crate::read::find`]; what `take` answers.
 pub fn packets_in_slices(
-    root: &Path,
+    roots: &[PathBuf],
     asked: Asked<'_>,
     take: &mut dyn FnMut(&Packet<'_>) -> io::Result<()>,
 ) -> Result<Exported, SpoolError> {
@@ -39,6 +41,18 @@ pub fn packets_in_slices(
         Asked::These(wanted) => Times::of(wanted),
         Asked::Between(from_ns, to_ns) => Times::all(from_ns, to_ns),
     };
+    match roots {
+        [root] => sliced(root, &times, take),
+        roots => merged(roots, &times, take),
+    }
+}
+
+/// The same of one root.
+pub(super) fn sliced(
+    root: &Path,
+    times: &Times,
+    take: &mut dyn FnMut(&Packet<'_>) -> io::Result<()>,
+) -> Result<Exported, SpoolError> {
     let mut sum = Exported::default();
     let Some((from_ns, to_ns)) = times.span(None) else { return Ok(sum) };
     let (mut from_ns, mut slice_ns) = (from_ns, to_ns.saturating_sub(from_ns));
@@ -62,13 +76,13 @@ pub fn packets_in_slices(
     }
 }
 
-/// Writes all packets that are asked for, in the order of their time stamps.
+/// Writes all packets of all roots that are asked for, in the order of their time stamps.
 ///
 /// # Errors
 /// As [`packets_in_slices`]; output that takes nothing; several link types for [`Format::Pcap`],
 /// which is noticed at the first packet of the second.
 pub fn export_in_slices(
-    root: &Path,
+    roots: &[PathBuf],
     asked: Asked<'_>,
     out: &mut dyn Write,
     format: Format,
@@ -76,13 +90,14 @@ pub fn export_in_slices(
     let out = io::BufWriter::with_capacity(BUFFER_BYTES, out);
     let mut output = Output::lazy(out, format);
     let mut mixed = false;
-    let done = packets_in_slices(root, asked, &mut |packet| match output.interface(packet.link)? {
-        Some(interface) => output.packet(interface, packet),
-        None => {
-            mixed = true;
-            Err(io::ErrorKind::InvalidInput.into())
-        }
-    });
+    let done =
+        packets_in_slices(roots, asked, &mut |packet| match output.interface(packet.link)? {
+            Some(interface) => output.packet(interface, packet),
+            None => {
+                mixed = true;
+                Err(io::ErrorKind::InvalidInput.into())
+            }
+        });
     if mixed {
         return Err(SpoolError::MixedLinks(2));
     }

@@ -125,7 +125,7 @@ fn slices_of_time_give_what_one_search_gives() {
     let (mut whole, mut sliced) = (Vec::new(), Vec::new());
     let one = export(root.path(), &wanted, &mut whole, Format::Pcap).unwrap();
     let asked = Asked::These(&wanted);
-    let many = export_in_slices(root.path(), asked, &mut sliced, Format::Pcap).unwrap();
+    let many = export_in_slices(&[root.path().into()], asked, &mut sliced, Format::Pcap).unwrap();
     assert_eq!(one, many);
     // Of packets with one time stamp any may come first.
     let sorted = |file: &[u8]| {
@@ -140,12 +140,14 @@ fn slices_of_time_give_what_one_search_gives() {
     // Everything between two times, whoever it belongs to.
     let (from, to) = (T0 + 5_000 * MS, T0 + 15_000 * MS);
     let mut seen = 0;
-    let done = packets_in_slices(root.path(), Asked::Between(from, to), &mut |packet| {
+    let done = packets_in_slices(&[root.path().into()], Asked::Between(from, to), &mut |packet| {
         assert!((from..=to).contains(&packet.ts_ns));
         seen += 1;
         Ok(())
     });
-    let all = packets_in_slices(root.path(), Asked::Between(0, u64::MAX), &mut |_| Ok(())).unwrap();
+    let all =
+        packets_in_slices(&[root.path().into()], Asked::Between(0, u64::MAX), &mut |_| Ok(()))
+            .unwrap();
     let strange = Wanted { realm: 2, ..want(Kind::Rtp, 8) };
     let with_others = [wanted[0], want(Kind::Rtp, 8), want(Kind::Rtp, 9), want(Kind::Rtcp, 8)];
     let with_others = [&with_others[..], &[strange]].concat();
@@ -156,6 +158,85 @@ fn slices_of_time_give_what_one_search_gives() {
     };
     assert_eq!((done.unwrap().packets, seen), (count(from, to), count(from, to)));
     assert_eq!(all.packets, count(0, u64::MAX));
+}
+
+/// Two sensors' spools, with every other stream of a call each.
+fn two_roots() -> (Vec<tempfile::TempDir>, Vec<PathBuf>, u64) {
+    let roots = vec![folder(), folder()];
+    for (number, root) in (1..).zip(&roots) {
+        let (spool, mut gatherers) = Spool::start(&options(root.path()), 1).unwrap();
+        let mut slot = Slot::default();
+        for ms in 0..5000_u64 {
+            let ts = T0 + (2 * ms + number) * MS;
+            let bytes = packet(number, ms);
+            let key = chunk_key(Kind::Rtp, number);
+            let _ = gatherers[0].append(&mut slot, &key, ts, ts, 99, &bytes);
+        }
+        drop(gatherers);
+        spool.seal().unwrap();
+    }
+    let paths = roots.iter().map(|root| root.path().to_path_buf()).collect();
+    (roots, paths, 5000)
+}
+
+fn of_roots(roots: &[PathBuf]) -> (Exported, Vec<u64>) {
+    let mut times = Vec::new();
+    let asked = Asked::Between(0, u64::MAX);
+    let done = packets_in_slices(roots, asked, &mut |packet| {
+        times.push(packet.ts_ns);
+        Ok(())
+    });
+    assert!(times.is_sorted());
+    (done.unwrap(), times)
+}
+
+#[test]
+fn several_roots_are_read_as_one() {
+    let (_folders, mut roots, each) = two_roots();
+    let (done, times) = of_roots(&roots);
+    assert_eq!((done.packets, done.silent_roots, done.late), (2 * each, 0, 0));
+    let expected: Vec<u64> = (1..=2 * each).map(|ms| T0 + ms * MS).collect();
+    assert!(times == expected);
+    // One that is not there has nothing; one that cannot be listed is left out.
+    roots.push("/no/such/root".into());
+    assert_eq!(of_roots(&roots).0.packets, 2 * each);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    roots.push(file.path().into());
+    assert_eq!(of_roots(&roots).0.packets, 2 * each);
+    let all_bad = [file.path().to_path_buf(), file.path().to_path_buf()];
+    let refused = packets_in_slices(&all_bad, Asked::Between(0, 1), &mut |_| Ok(()));
+    assert!(matches!(refused, Err(SpoolError::Io { .. })));
+}
+
+/// A pipe in place of a segment: whoever opens it waits until somebody writes.
+#[test]
+fn a_root_that_does_not_answer_holds_up_nobody_and_is_taken_back() {
+    let (_folders, roots, each) = two_roots();
+    let folder = layout::class_folders(&roots[1]).unwrap().remove(0);
+    let pipe = folder.join("20231114T221319Z-s1-l1-0000000000000000.pcap.zst");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let begun = std::time::Instant::now();
+    let (done, _) = of_roots(&roots);
+    assert_eq!((done.packets, done.silent_roots), (each, 1), "the other root is there");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(4));
+    // It answers again while the other is still being read: what comes then is not lost.
+    let mut seen = 0;
+    let asked = Asked::Between(0, u64::MAX);
+    let done = packets_in_slices(&roots, asked, &mut |_| {
+        seen += 1;
+        if seen == 100 {
+            // Both readers, this one's and the one that still waits from before.
+            let writer = fs::File::options().write(true).open(&pipe).unwrap();
+            fs::remove_file(&pipe).unwrap();
+            drop(writer);
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        Ok(())
+    });
+    let done = done.unwrap();
+    assert_eq!(done.silent_roots, 0);
+    assert!(done.late > 0 && done.packets + done.late == 2 * each, "{done:?}");
 }
 
 #[test]
@@ -171,7 +252,7 @@ fn several_link_types_need_pcapng() {
     assert!(matches!(refused, Err(SpoolError::MixedLinks(2))));
     assert!(file.is_empty());
     let sliced = |format, file: &mut Vec<u8>| {
-        export_in_slices(root.path(), Asked::These(&wanted), file, format)
+        export_in_slices(&[root.path().into()], Asked::These(&wanted), file, format)
     };
     assert!(matches!(sliced(Format::Pcap, &mut Vec::new()), Err(SpoolError::MixedLinks(2))));
     let mut lazy = Vec::new();
