@@ -87,7 +87,7 @@ pub struct RunArgs {
     /// Where records go: sqlite:PATH
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
-    /// Where packets go; turns savesip, savertp and savertcp on
+    /// Where packets go; what savesip, savertp and savertcp say, or all if they say nothing
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
     /// Capture on an interface that carries this host's own address (its own traffic is then
@@ -123,7 +123,8 @@ pub struct ReplayArgs {
     /// How to print the records
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Also keep the packets in a spool below this folder; turns savesip, savertp, savertcp on
+    /// Also keep packets in a spool below this folder: what savesip, savertp and savertcp say, or
+    /// all if they say nothing
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
     /// Also store the records: sqlite:PATH

@@ -276,6 +276,68 @@ fn several_spools_are_read_as_one_and_a_dead_one_is_named() {
 }
 
 #[test]
+fn headers_alone_keep_times_and_sequence_in_a_fraction_of_the_space() {
+    let kept = Kept::new(&Plan { talk_ms: 6000, ..plan() });
+    let out = |name: &str| kept.folder.path().join(name);
+    let keep = |how: &str| {
+        let (spool, pcap) = (out(how), out(&format!("{how}.pcap")));
+        let mut command = ringtap();
+        command.args(["replay", "--quiet", "-O", "savesip=yes", "-O", "savertcp=yes"]);
+        command.args(["-O", &format!("savertp={how}"), "--spool"]).arg(&spool);
+        run(command.arg(&kept.capture)).well();
+        let mut command = ringtap();
+        command.args(["pcap", "--since", "0", "--spool"]).arg(&spool);
+        run(command.arg("-o").arg(&pcap)).well();
+        pcap
+    };
+    let (whole, bare) = (keep("yes"), keep("header"));
+    // Of packets with one time stamp any may come first.
+    let sorted = |path: &Path| {
+        let mut frames = classic(path);
+        frames.sort_by_key(|(ts, frame)| (*ts, frame[..54].to_vec()));
+        frames
+    };
+    let (whole_frames, bare_frames) = (sorted(&whole), sorted(&bare));
+    assert_eq!(whole_frames.len(), bare_frames.len());
+    let mut cut = 0;
+    for ((ts, frame), (bare_ts, bare)) in whole_frames.iter().zip(&bare_frames) {
+        assert_eq!(ts, bare_ts);
+        assert!(frame.starts_with(bare), "nothing but the end is missing");
+        // Link, IP, UDP and RTP headers.
+        if bare.len() < frame.len() {
+            assert_eq!((bare.len(), frame.len()), (14 + 20 + 8 + 12, 14 + 20 + 8 + 12 + 160));
+            cut += 1;
+        }
+    }
+    let streams = kept.truth.calls.iter().flat_map(|call| &call.streams);
+    assert_eq!(cut, streams.map(|one| one.received + one.duplicate).sum::<u64>());
+    // And what is measured is the same, read back out of it.
+    let records = |path: &Path| {
+        let mut all =
+            run(ringtap().args(["replay", "--format", "json"]).arg(path)).well().records();
+        all.iter_mut().for_each(|record| record["ID"] = Value::Null);
+        all
+    };
+    let figures = |path: &Path| -> Vec<Value> {
+        let keys = ["received", "lost", "duplicate", "reordered", "jitter_ms_avg", "mos_f1"];
+        let of = |stream: &Value| keys.iter().map(|key| stream[*key].clone()).collect::<Value>();
+        let streams = |record: &Value| record["streams"].as_array().cloned().unwrap_or_default();
+        records(path).iter().flat_map(streams).map(|stream| of(&stream)).collect()
+    };
+    assert!(!figures(&whole).is_empty());
+    assert_eq!(figures(&whole), figures(&bare));
+    let size = |how: &str| {
+        let said =
+            run(ringtap().args(["spool", "list", "--format", "json", "--spool"]).arg(out(how)));
+        let all = said.well().records();
+        let rtp = all.iter().filter(|one| one["kind"] == "RTP").map(|one| one["bytes"].as_u64());
+        rtp.map(Option::unwrap).sum::<u64>()
+    };
+    let (yes, header) = (size("yes"), size("header"));
+    assert!(header * 5 < yes * 2, "{header} of {yes} bytes");
+}
+
+#[test]
 fn a_spool_without_indexes_is_rebuilt_and_gives_the_same_packets() {
     let kept = Kept::new(&plan());
     kept.replay();

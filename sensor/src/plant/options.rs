@@ -257,10 +257,12 @@ pub fn processor_of(config: &Config, worker: usize) -> Option<usize> {
     all.get(worker % all.len().max(1)).copied()
 }
 
-/// Everything is kept, below `folder`.
+/// What the configuration says is kept below `folder`; everything, if it says nothing.
 pub fn save_all(config: &mut Config, folder: &Path) {
     config.spooldir = folder.to_owned();
-    (config.savesip, config.savertp, config.savertcp) = (true, SaveRtp::Yes, true);
+    if !config.savesip && !config.savertcp && config.savertp == SaveRtp::No {
+        (config.savesip, config.savertp, config.savertcp) = (true, SaveRtp::Yes, true);
+    }
 }
 
 /// Nothing is kept.
