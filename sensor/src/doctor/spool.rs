@@ -85,7 +85,7 @@ fn room(root: &Path, free: u64) -> Finding {
         return Finding::new(State::Ok, "spool", what);
     }
     Finding::new(State::Warning, "spool", what)
-        .means("it is soon full, and packets are dropped then, counted")
+        .means("it is soon full: the oldest packets go then, or with `cleanspool = no` new ones")
         .advice("make room, or name another `spooldir`")
 }
 
