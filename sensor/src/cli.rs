@@ -84,7 +84,7 @@ pub struct RunArgs {
     /// How to capture: auto, xdp, xdp-generic, packet, or tcx with `-O mode=host`
     #[arg(long, value_name = "HOW")]
     pub capture: Option<String>,
-    /// Where records go: sqlite:PATH
+    /// Where records go: sqlite:PATH, mysql or mysql://USER@HOST/DATABASE
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
     /// Where packets go; what savesip, savertp and savertcp say, or all if they say nothing
@@ -127,7 +127,7 @@ pub struct ReplayArgs {
     /// all if they say nothing
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
-    /// Also store the records: sqlite:PATH
+    /// Also store the records: sqlite:PATH, mysql or mysql://USER@HOST/DATABASE
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
     /// Write the ledger as JSON to this file (`-`: standard error)
@@ -179,7 +179,8 @@ pub struct StoreArgs {
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// The store to ask: sqlite:PATH [default: the configuration's]
+    /// The store to ask: sqlite:PATH, mysql or mysql://USER@HOST/DATABASE [default: the
+    /// configuration's]
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
 }

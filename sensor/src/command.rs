@@ -92,7 +92,7 @@ fn store(args: &StoreArgs) -> anyhow::Result<(Config, Box<dyn Store>)> {
     let Some(url) = url else {
         bail!("no store is named: give --store sqlite:PATH, or `store` in the configuration");
     };
-    let store = ringtap_cdr::open_existing(&url)?;
+    let store = ringtap_cdr::open_existing(&url, &config.mysql)?;
     Ok((config, store))
 }
 

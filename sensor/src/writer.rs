@@ -1,11 +1,14 @@
 //! The thread that takes finished records to the store and to the screen.
 //!
 //! From files, records come out in an order that does not depend on the workers: by tick, then
-//! by time. Live, they go out as they come. A store that fails does not stop the capture: the
-//! failure is logged once, counted, and reported at the end.
+//! by time. Live, they go out as they come. A store that fails does not stop the capture: records
+//! wait in memory and are tried again, which the log says at the outage's begin and end; those
+//! that find no room are given up, counted, and reported at the end.
 
 mod meeting;
 mod repeats;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,8 +59,10 @@ pub struct Written {
     pub stored: u64,
     /// Records that the store did not take.
     pub failed: u64,
-    /// The first failure.
+    /// Why records are missing in the store or on the screen: the first reason.
     pub error: Option<String>,
+    /// What the store said when it last refused; `None`: it takes records.
+    refused: Option<String>,
 }
 
 /// The writer.
@@ -126,7 +131,7 @@ impl Writer {
                 due = Instant::now() + if failed { RETRY_WAIT } else { BATCH_WAIT };
             }
             if !open {
-                written.failed += batch.len() as u64;
+                written.give_up(batch.len());
                 if let Some(show) = &mut self.show {
                     note_error(&mut written.error, show.end());
                 }
@@ -182,36 +187,55 @@ impl Writer {
         new
     }
 
-    /// Stores the batch; on failure it stays for the next try, up to a limit. False: failed.
+    /// Stores the batch, a transaction after the other; what fails stays for the next try, up to
+    /// a limit. False: failed.
     fn keep(&mut self, batch: &mut Vec<Record>, written: &mut Written) -> bool {
         let Some(store) = &mut self.store else {
             batch.clear();
             return true;
         };
-        if batch.is_empty() {
-            return true;
-        }
-        match store.write(batch) {
-            Ok(_) => {
-                written.stored += batch.len() as u64;
-                batch.clear();
-                true
-            }
-            Err(error) => {
-                report(&error, written);
+        while let Some(some) = batch.chunks(BATCH_MAX).next() {
+            let count = some.len();
+            if let Err(error) = store.write(some) {
+                written.refused(&error);
                 let excess = batch.len().saturating_sub(RETRY_MAX);
                 batch.drain(..excess);
-                written.failed += excess as u64;
-                false
+                written.give_up(excess);
+                return false;
+            }
+            batch.drain(..count);
+            written.stored += count as u64;
+            if written.refused.take().is_some() {
+                tracing::info!(waiting = batch.len(), "the store takes records again");
             }
         }
+        true
     }
 }
 
-fn report(error: &StoreError, written: &mut Written) {
-    if written.error.is_none() {
-        tracing::warn!(%error, "records cannot be stored; they wait and are tried again");
-        written.error = Some(error.to_string());
+impl Written {
+    fn refused(&mut self, error: &StoreError) {
+        if self.refused.is_none() {
+            tracing::warn!(%error, "records cannot be stored; they wait and are tried again");
+        }
+        self.refused = Some(error.to_string());
+    }
+
+    /// Records that are lost.
+    fn give_up(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        if self.failed == 0 {
+            tracing::warn!(
+                count,
+                "records that waited for the store are given up; more may follow"
+            );
+        }
+        self.failed += count as u64;
+        if self.error.is_none() {
+            self.error.clone_from(&self.refused);
+        }
     }
 }
 

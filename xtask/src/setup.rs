@@ -13,7 +13,7 @@ use crate::{build_ebpf, command};
 const KERNEL_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
 
 /// For bpf-linker, the native libraries of capture and spool, and the tools of the tests.
-const PACKAGES: [&str; 19] = [
+const PACKAGES: [&str; 20] = [
     "llvm-22-dev",
     "libpolly-22-dev",
     "libzstd-dev",
@@ -30,6 +30,7 @@ const PACKAGES: [&str; 19] = [
     "iproute2",
     "ethtool",
     "kamailio",
+    "mariadb-server",
     "rtpengine-daemon",
     "sip-tester",
     "tshark",
@@ -86,9 +87,9 @@ fn missing<'a>(wanted: &[&'a str]) -> Result<Vec<&'a str>> {
     Ok(wanted.iter().copied().filter(|package| !is_installed(package)).collect())
 }
 
-/// Installs packages. Those that are servers (kamailio, rtpengine) are not started: Debian asks
-/// `policy-rc.d` before, and where a machine has none of its own, one that refuses is there for as
-/// long as the installation takes.
+/// Installs packages. Those that are servers (kamailio, mariadb-server, rtpengine) are not started:
+/// Debian asks `policy-rc.d` before, and where a machine has none of its own, one that refuses is
+/// there for as long as the installation takes.
 fn install(packages: &[&str], errors: Stdio) -> Result<()> {
     const UNSTARTED: &str = "p=/usr/sbin/policy-rc.d
         if ! test -e $p; then

@@ -31,7 +31,8 @@ pub(super) fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         None => options::save_nothing(&mut config),
     }
     let workers = workers(&args);
-    let store = args.store.as_deref().map(ringtap_cdr::open).transpose()?;
+    let open = |url: &str| ringtap_cdr::open(url, &config.mysql);
+    let store = args.store.as_deref().map(open).transpose()?;
     let show = (!args.quiet).then(|| show::open(args.format, Detail { intervals: args.intervals }));
     let done = run(&config, args.files, workers, store, show)?;
     for remark in &done.outcome.remarks {

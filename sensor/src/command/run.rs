@@ -13,7 +13,8 @@ use crate::{config::Config, shutdown};
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let config = settings(args)?;
     let stop = shutdown::watch()?;
-    let store = config.store.as_deref().map(ringtap_cdr::open).transpose()?;
+    let open = |url: &str| ringtap_cdr::open(url, &config.mysql);
+    let store = config.store.as_deref().map(open).transpose()?;
     if store.is_none() {
         tracing::warn!("no store is named: calls are counted, but their records are kept nowhere");
     }

@@ -2,6 +2,8 @@
 //!
 //! The same way for a line of the file and for an option of the command line. It reads no files.
 
+mod mysql;
+
 use std::time::Duration;
 
 use ringtap_call::CUSTOM_HEADERS_MAX;
@@ -53,7 +55,8 @@ pub(super) fn put(
     (key.put)(config, text).ok_or_else(|| ConfigError::Value {
         origin: origin.to_owned(),
         key: key.name,
-        value: shown(text),
+        // A store may be named with its password.
+        value: shown(&ringtap_cdr::store::without_password(text)),
         accepted: key.accepted,
     })
 }
@@ -395,7 +398,35 @@ pub(super) static KEYS: &[Key] = keys! {
         => set!(deduplicate_window_ms, |text| number(text, 1, 400));
     "id_sensor" "a number (1 to 65535; 0 or -1: none)" => sensor;
     "realm" "a number (0 to 4294967295)" => realm;
-    "store" "sqlite:PATH, or none (this build has no other store)" => store;
+    "store" "sqlite:PATH, mysql, mysql://USER@HOST/DATABASE, or none" => store;
+    "mysqlhost" "hosts, each HOST or HOST:PORT" => mysql::hosts, |c| c.mysql.hosts.clear();
+    "mysqlport" "a port (1 to 65535; 0: 3306)" => mysql::port;
+    "mysqlsocket" "a path, or nothing" => |c, text| {
+        c.mysql.socket = path(text);
+        Some(())
+    };
+    "mysqldb" "a name" => mysql::database;
+    "mysqlusername" "a name" => mysql::user;
+    "mysqlpassword" "a password, or nothing" => |c, text| {
+        c.mysql.password.0 = text.to_owned();
+        Some(())
+    };
+    "mysqlsslcacert" "a PEM file, or nothing" => |c, text| {
+        c.mysql.ca = path(text);
+        Some(())
+    };
+    "mysqlsslcert" "a PEM file, or nothing" => |c, text| {
+        c.mysql.identity.0 = path(text);
+        Some(())
+    };
+    "mysqlsslkey" "a PEM file, or nothing" => |c, text| {
+        c.mysql.identity.1 = path(text);
+        Some(())
+    };
+    "mysql_connect_timeout" SECONDS => |c, text| {
+        c.mysql.connect_timeout_s = seconds(text)?;
+        Some(())
+    };
     "save_sip_responses" YES_NO => set!(save_sip_responses, yes_no);
     "save_sip_history" "methods (invite,bye), REQUESTS, RESPONSES, ALL, or no"
         => set!(save_sip_history, sip_history);

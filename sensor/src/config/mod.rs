@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use ringtap_capture::Method;
 use ringtap_capture::open::ANY;
+use ringtap_cdr::MysqlOptions;
 
 pub use check::{Report, check};
 pub use error::ConfigError;
@@ -184,6 +185,8 @@ pub struct Config {
     pub registrations_max: usize,
     /// Where records go.
     pub store: Option<String>,
+    /// The server of a store that is one.
+    pub mysql: MysqlOptions,
     /// The root of the spool.
     pub spooldir: PathBuf,
     /// Further roots, which are only read.
@@ -342,6 +345,7 @@ impl Default for Config {
             transactions_max: call.transactions_max,
             registrations_max: call.registrations_max,
             store: None,
+            mysql: MysqlOptions::default(),
             spooldir: PathBuf::from("/var/spool/ringtap"),
             spooldir_more: Vec::new(),
             savesip: false,

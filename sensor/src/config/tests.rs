@@ -107,7 +107,7 @@ fn a_realm_that_is_given_stays_wherever_it_stands() {
 #[test]
 fn keys_that_have_no_effect_are_warned_of_with_their_line() {
     let (config, warnings) = loaded(
-        "# c\nmysqlhost = db\nringbuffer = 60\nfrobnicate = 1\nribbonsbc = yes\n\
+        "# c\nmysqlcompress = db\nringbuffer = 60\nfrobnicate = 1\nribbonsbc = yes\n\
              Bye_Confirmed_Timeout = 600\n",
     )
     .unwrap();
@@ -115,7 +115,7 @@ fn keys_that_have_no_effect_are_warned_of_with_their_line() {
     assert_eq!(
         warnings,
         [
-            "F:2: `mysqlhost` is not supported yet and has no effect",
+            "F:2: `mysqlcompress` is not supported yet and has no effect",
             "F:4: there is no key `frobnicate`",
             "F:5: `ribbonsbc` is not supported yet and has no effect",
             "F:6: `bye_confirmed_timeout` has no effect: a call is closed half a second after its \
@@ -141,8 +141,8 @@ fn what_is_wrong_gets_one_line_with_its_place() {
         ),
         (
             "store = postgres://x\n",
-            "F:1: store = \"postgres://x\" is not valid: store takes sqlite:PATH, or none (this \
-             build has no other store)",
+            "F:1: store = \"postgres://x\" is not valid: store takes sqlite:PATH, mysql, \
+             mysql://USER@HOST/DATABASE, or none",
         ),
         (
             "interface = a/b\n",
@@ -164,9 +164,19 @@ fn every_key_takes_something_and_refuses_nonsense() {
     for key in keys::KEYS {
         let mut config = Config::default();
         let tried = config.set(key.name, "/ \u{1f525} nonsense", "-o");
-        let takes_any =
-            ["spooldir", "status_socket", "hep_auth_key", "hep_tls_cert", "hep_tls_key"]
-                .contains(&key.name);
+        let takes_any = [
+            "spooldir",
+            "status_socket",
+            "hep_auth_key",
+            "hep_tls_cert",
+            "hep_tls_key",
+            "mysqlsocket",
+            "mysqlpassword",
+            "mysqlsslcacert",
+            "mysqlsslcert",
+            "mysqlsslkey",
+        ]
+        .contains(&key.name);
         assert_eq!(tried.is_ok(), takes_any, "{}", key.name);
         let good = [
             "yes", "5060", "1", "20", "64", "256", "eth0", "auto", "span", "default", "zstd",
@@ -186,7 +196,8 @@ fn our_keys_are_there_once_each() {
 
 #[test]
 fn a_check_tells_everything_and_ends_with_the_sum() {
-    let (_dir, path) = file("interface = eth1\nsipprot = 1\nmysqlhost = x\nsavertp = perhaps\n");
+    let (_dir, path) =
+        file("interface = eth1\nsipprot = 1\nmysqlcompress = x\nsavertp = perhaps\n");
     let report = check(Some(&path)).unwrap();
     assert_eq!(report.errors, 2);
     assert!(report.lines[0].starts_with("error: ") && report.lines[0].contains(":2: "));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringtap_cdr::store::{Prospect, probe};
+use ringtap_cdr::store::{Prospect, probe, without_password};
 
 use super::finding::{Finding, State};
 use super::nameless_file;
@@ -17,15 +17,20 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
                 .advice("give --store sqlite:PATH, or set `store`"),
         ];
     };
-    let found = match probe(url) {
+    let shown = without_password(url);
+    let found = match probe(url, &config.mysql) {
         Ok(Prospect::Ready { older: false }) => {
-            Finding::new(State::Ok, "store", format!("{url} can be written"))
+            Finding::new(State::Ok, "store", format!("{shown} can be written"))
         }
         Ok(Prospect::Ready { older: true }) => {
-            Finding::new(State::Note, "store", format!("{url} can be written"))
+            Finding::new(State::Note, "store", format!("{shown} can be written"))
                 .means("its schema will be brought up to date by `ringtap run`")
         }
         Ok(Prospect::Absent(path)) => absent(url, &path),
+        Ok(Prospect::AbsentDatabase) => {
+            let what = format!("{shown}: the server is there, the database is not");
+            Finding::new(State::Note, "store", what).means("`ringtap run` makes it")
+        }
         Err(error) => refused(&error.to_string()),
     };
     vec![found]
@@ -61,7 +66,7 @@ mod tests {
         assert_eq!(states(None), [State::Warning]);
         assert_eq!(states(of("calls.db")), [State::Ok]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        drop(ringtap_cdr::open(&of("calls.db").unwrap()).unwrap());
+        drop(ringtap_cdr::open(&of("calls.db").unwrap(), &Config::default().mysql).unwrap());
         assert_eq!(states(of("calls.db")), [State::Ok]);
         std::fs::write(folder.path().join("other"), vec![b'x'; 5000]).unwrap();
         assert_eq!(states(of("other")), [State::Problem]);

@@ -277,7 +277,7 @@ mod tests {
     fn what_is_stored_is_listed_in_each_format() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("a.db").display());
-        let mut store = ringtap_cdr::open(&url).unwrap();
+        let mut store = ringtap_cdr::open(&url, &ringtap_cdr::MysqlOptions::default()).unwrap();
         let register = |n: u64, state| RegisterRecord {
             id: n,
             created_us: 1_767_225_600_000_000 + n,

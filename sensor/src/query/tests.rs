@@ -2,7 +2,7 @@
 
 use super::*;
 use ringtap_cdr::record::{Party, Reason, Step};
-use ringtap_cdr::{LoneStream, Mos, Side, StreamRecord, open};
+use ringtap_cdr::{LoneStream, Mos, MysqlOptions, Side, StreamRecord, open};
 use std::ops::ControlFlow::Continue;
 
 const BEGAN_US: u64 = 1_795_382_238_123_456; // 2026-11-22T21:17:18.123456Z
@@ -68,7 +68,9 @@ fn call(id: u64) -> CallRecord {
 
 fn store(calls: u64) -> (tempfile::TempDir, Box<dyn Store>) {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = open(&format!("sqlite:{}", dir.path().join("a.db").display())).unwrap();
+    let mut store =
+        open(&format!("sqlite:{}", dir.path().join("a.db").display()), &MysqlOptions::default())
+            .unwrap();
     let records: Vec<Record> = (1..=calls).map(|n| Record::Call(Box::new(call(n)))).collect();
     store.write(&records).unwrap();
     (dir, store)

@@ -9,14 +9,17 @@
 
 pub mod clock;
 pub mod column;
+mod db;
 pub mod filter;
 #[cfg(test)]
 mod fixture;
 pub mod id;
 pub mod json;
 pub mod media;
+mod mysql;
 pub mod outside;
 pub mod record;
+mod sql;
 mod sqlite;
 pub mod store;
 pub mod stream;
@@ -28,6 +31,7 @@ pub use id::IdSource;
 pub use media::marks::{self, MediaMarks};
 pub use media::quality::{self, Quality};
 pub use media::vq::{self, VqMetrics, VqReport};
+pub use mysql::{MysqlOptions, Secret};
 pub use outside::{RegisterRecord, RegisterState, TransactionRecord};
 pub use record::asserted::Asserted;
 pub use record::dialog::Dialog;

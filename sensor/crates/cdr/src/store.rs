@@ -6,9 +6,10 @@ pub mod totals;
 
 use crate::filter::Filter;
 use crate::filter::outside::OutsideFilter;
+use crate::mysql::MysqlOptions;
 use crate::outside::{RegisterRecord, TransactionRecord};
 use crate::record::{CallRecord, LoneStream, Record};
-use crate::sqlite::Sqlite;
+use crate::{mysql, sqlite};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use totals::Fact;
@@ -112,11 +113,24 @@ pub struct Counts {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Not a URL of a store.
-    #[error("store {0:?}: expected sqlite:PATH or mysql://USER@HOST/DATABASE")]
+    #[error("store {0:?}: expected sqlite:PATH, mysql or mysql://USER@HOST/DATABASE")]
     Url(String),
-    /// A kind of store that this build does not have.
-    #[error("store {0}: this build has no MySQL store yet; use sqlite:PATH")]
-    NoMysql(String),
+    /// A server does not do what is asked.
+    #[error("{server}: {reason}")]
+    Server {
+        /// Which one, without the password.
+        server: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A server that cannot be used at the moment.
+    #[error("{server}: {detail}")]
+    Away {
+        /// Which one, without the password.
+        server: String,
+        /// How it shows.
+        detail: String,
+    },
     /// No file there, or it may not be opened.
     #[error("{}: {reason}", path.display())]
     Open {
@@ -181,18 +195,24 @@ pub enum StoreError {
 impl StoreError {
     /// May the same batch succeed later, without anybody's help?
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Locked { .. })
+        matches!(self, Self::Locked { .. } | Self::Away { .. })
     }
 }
 
 /// Opens a store to write, making the database and its schema at the first start.
-pub fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
-    Ok(Box::new(Sqlite::create(sqlite_path(url)?)?))
+pub fn open(url: &str, options: &MysqlOptions) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(match place(url, options)? {
+        Place::File(path) => sqlite::create(path)?,
+        Place::Server(server) => mysql::create(*server)?,
+    }))
 }
 
 /// Opens a store that is there, to ask it.
-pub fn open_existing(url: &str) -> Result<Box<dyn Store>, StoreError> {
-    Ok(Box::new(Sqlite::open(sqlite_path(url)?)?))
+pub fn open_existing(url: &str, options: &MysqlOptions) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(match place(url, options)? {
+        Place::File(path) => sqlite::open(path)?,
+        Place::Server(server) => mysql::open(*server)?,
+    }))
 }
 
 /// What [`open`] would find.
@@ -205,40 +225,50 @@ pub enum Prospect {
     },
     /// Nothing is there yet; it would be made at this path.
     Absent(PathBuf),
+    /// A server without the database, which would be made there.
+    AbsentDatabase,
 }
 
 /// Whether a store could be opened to write, without a change to anything.
-pub fn probe(url: &str) -> Result<Prospect, StoreError> {
-    let path = sqlite_path(url)?;
-    if !path.exists() {
-        return Ok(Prospect::Absent(path.to_owned()));
+pub fn probe(url: &str, options: &MysqlOptions) -> Result<Prospect, StoreError> {
+    match place(url, options)? {
+        Place::File(path) if !path.exists() => Ok(Prospect::Absent(path.to_owned())),
+        Place::File(path) => sqlite::probe(path).map(|older| Prospect::Ready { older }),
+        Place::Server(server) => mysql::probe(*server),
     }
-    Sqlite::probe(path).map(|older| Prospect::Ready { older })
 }
 
 /// Is the URL one that [`open`] would try? (For the check of a configuration.)
 pub fn check_url(url: &str) -> Result<(), StoreError> {
-    sqlite_path(url).map(|_| ())
+    place(url, &MysqlOptions::default()).map(|_| ())
 }
 
-/// The path of `sqlite:PATH` (`sqlite:///absolute/path` too).
-fn sqlite_path(url: &str) -> Result<&Path, StoreError> {
+/// A place that a URL names.
+enum Place<'u> {
+    File(&'u Path),
+    Server(Box<MysqlOptions>),
+}
+
+/// `sqlite:PATH` (`sqlite:///absolute/path` too), or a server: what its URL leaves out is in the
+/// options.
+fn place<'u>(url: &'u str, options: &MysqlOptions) -> Result<Place<'u>, StoreError> {
     let url = url.trim();
-    if url.starts_with("mysql:") || url.starts_with("mariadb:") {
-        return Err(StoreError::NoMysql(without_password(url)));
+    let scheme = url.split("://").next().unwrap_or_default();
+    if matches!(scheme, "mysql" | "mariadb") {
+        return Ok(Place::Server(Box::new(options.at(url)?)));
     }
     let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
     match path {
         // A name with a colon first would be taken for a URI or an in-memory database.
         Some(path) if !path.is_empty() && !path.starts_with(':') && !path.contains('\0') => {
-            Ok(Path::new(path))
+            Ok(Place::File(Path::new(path)))
         }
         _ => Err(StoreError::Url(without_password(url))),
     }
 }
 
 /// The URL as it may be shown: what stands between `//user:` and `@` is hidden.
-fn without_password(url: &str) -> String {
+pub fn without_password(url: &str) -> String {
     let url: String = url.chars().take(200).collect();
     let Some((scheme, rest)) = url.split_once("//") else { return crate::text::safe(&url) };
     let Some((login, host)) = rest.rsplit_once('@') else { return crate::text::safe(&url) };
@@ -252,51 +282,55 @@ mod tests {
     use super::*;
 
     fn line(url: &str) -> String {
-        open_existing(url).map_or_else(|e| e.to_string(), |_| "opened".into())
+        open_existing(url, &MysqlOptions::default())
+            .map_or_else(|e| e.to_string(), |_| "opened".into())
     }
 
     #[test]
     fn a_url_that_names_no_store_gets_one_line() {
         assert_eq!(
             line("postgres://x"),
-            "store \"postgres://x\": expected sqlite:PATH or mysql://USER@HOST/DATABASE"
+            "store \"postgres://x\": expected sqlite:PATH, mysql or mysql://USER@HOST/DATABASE"
         );
         assert_eq!(line("sqlite::memory:").lines().count(), 1);
         assert_eq!(line("").lines().count(), 1);
     }
 
     #[test]
-    fn mysql_is_refused_without_telling_the_password() {
-        assert_eq!(
-            line("mysql://ringtap:s@cr:et@db/voip"),
-            "store mysql://ringtap:***@db/voip: this build has no MySQL store yet; \
-             use sqlite:PATH"
-        );
+    fn a_server_that_is_not_there_gets_one_line_without_the_password() {
+        let line = line("mysql://ringtap:s%40cr:et@127.0.0.1:1/voip");
+        let begin = "mysql://ringtap@127.0.0.1:1/voip: the server cannot be reached (";
+        assert!(line.starts_with(begin) && line.lines().count() == 1, "{line}");
+        assert!(!line.contains("cr:et"));
     }
 
     #[test]
     fn a_probe_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("calls.db");
-        let url = format!("sqlite:{}", path.display());
-        assert_eq!(probe(&url).unwrap(), Prospect::Absent(path.clone()));
+        let (url, none) = (format!("sqlite:{}", path.display()), MysqlOptions::default());
+        assert_eq!(probe(&url, &none).unwrap(), Prospect::Absent(path.clone()));
         assert!(!path.exists());
-        drop(open(&url).unwrap());
+        drop(open(&url, &none).unwrap());
         let before = std::fs::read(&path).unwrap();
-        assert_eq!(probe(&url).unwrap(), Prospect::Ready { older: false });
+        assert_eq!(probe(&url, &none).unwrap(), Prospect::Ready { older: false });
         assert_eq!(std::fs::read(&path).unwrap(), before);
         std::fs::write(&path, b"").unwrap();
-        assert_eq!(probe(&url).unwrap(), Prospect::Ready { older: true });
+        assert_eq!(probe(&url, &none).unwrap(), Prospect::Ready { older: true });
         assert_eq!(std::fs::read(&path).unwrap(), b"");
         std::fs::write(&path, vec![b'x'; 8192]).unwrap();
-        assert!(probe(&url).is_err());
+        assert!(probe(&url, &none).is_err());
         let files = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files, 1, "no journal is left");
     }
 
     #[test]
     fn paths() {
-        let path = |url| sqlite_path(url).ok().and_then(Path::to_str);
+        let none = MysqlOptions::default();
+        let path = |url| match place(url, &none) {
+            Ok(Place::File(path)) => path.to_str(),
+            _ => None,
+        };
         assert_eq!(path("sqlite:a.db"), Some("a.db"));
         assert_eq!(path("sqlite:/var/lib/a.db"), Some("/var/lib/a.db"));
         assert_eq!(path("sqlite:///var/lib/a.db"), Some("/var/lib/a.db"));

@@ -13,17 +13,17 @@ pub(super) const APPLICATION_ID: i64 = 0x5254_4150;
 
 /// What leads to version 1, 2, …: the first makes an empty database. Add, never change.
 const STEPS: &[&str] = &[
-    include_str!("schema.sql"),
-    include_str!("0002_dialog.sql"),
-    include_str!("0003_asserted.sql"),
-    include_str!("0004_legs.sql"),
-    include_str!("0005_quality.sql"),
-    include_str!("0006_vq.sql"),
-    include_str!("0007_outside.sql"),
-    include_str!("0008_headers.sql"),
-    include_str!("0009_after.sql"),
-    include_str!("0010_tunnel.sql"),
-    include_str!("0011_log.sql"),
+    include_str!("schema/schema.sql"),
+    include_str!("schema/0002_dialog.sql"),
+    include_str!("schema/0003_asserted.sql"),
+    include_str!("schema/0004_legs.sql"),
+    include_str!("schema/0005_quality.sql"),
+    include_str!("schema/0006_vq.sql"),
+    include_str!("schema/0007_outside.sql"),
+    include_str!("schema/0008_headers.sql"),
+    include_str!("schema/0009_after.sql"),
+    include_str!("schema/0010_tunnel.sql"),
+    include_str!("schema/0011_log.sql"),
 ];
 
 /// The version that this build writes.

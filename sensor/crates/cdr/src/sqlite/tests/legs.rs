@@ -14,7 +14,7 @@ fn tied(n: u64, key: u64, tokens: &[u64], seconds: u64) -> Record {
     boxed(call)
 }
 
-fn legs(store: &mut Sqlite, id: u64) -> Vec<u64> {
+fn legs(store: &mut Database, id: u64) -> Vec<u64> {
     let call = store.call(id).unwrap().unwrap();
     assert!(call.legs.known.iter().all(|leg| leg.callid == format!("leg-{}", leg.id)));
     call.legs.known.iter().map(|leg| leg.id).collect()
@@ -23,7 +23,7 @@ fn legs(store: &mut Sqlite, id: u64) -> Vec<u64> {
 #[test]
 fn ties_come_back_and_legs_of_legs_are_found_from_each_of_them() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let records = [
         tied(1, 100, &[7], 0),
         tied(2, 200, &[7, u64::MAX], 1),
@@ -47,7 +47,7 @@ fn ties_come_back_and_legs_of_legs_are_found_from_each_of_them() {
 #[test]
 fn calls_days_apart_are_no_legs_and_neither_are_those_with_a_call_id_used_again() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let day = 24 * 3600;
     let records = [tied(1, 100, &[7], 0), tied(2, 200, &[7], day + 1), tied(3, 100, &[], 60)];
     store.write(&records).unwrap();
@@ -59,7 +59,7 @@ fn calls_days_apart_are_no_legs_and_neither_are_those_with_a_call_id_used_again(
 #[test]
 fn a_flood_of_legs_gives_a_bounded_answer() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let records: Vec<Record> = (1..=500).map(|n| tied(n, 1000 + n, &[7, n + 5000], 0)).collect();
     store.write(&records).unwrap();
     assert_eq!(legs(&mut store, 250).len(), crate::record::LEGS_MAX - 1);

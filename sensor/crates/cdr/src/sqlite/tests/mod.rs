@@ -2,12 +2,15 @@
 
 mod headers;
 mod legs;
+mod outside;
 
 use super::schema::CURRENT;
 
 use super::*;
+use crate::filter::Filter;
 use crate::fixture;
-use crate::record::LogLine;
+use crate::record::{CallRecord, LogLine, Record};
+use crate::store::{Counts, Store, Written};
 use std::ops::ControlFlow::{Break, Continue};
 
 fn at(name: &str) -> (tempfile::TempDir, PathBuf) {
@@ -16,7 +19,12 @@ fn at(name: &str) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-fn calls_of(store: &mut Sqlite, filter: &Filter) -> Vec<CallRecord> {
+/// The same file by the library alone.
+fn raw(path: &Path) -> Connection {
+    Connection::open(path).unwrap()
+}
+
+fn calls_of(store: &mut Database, filter: &Filter) -> Vec<CallRecord> {
     let mut found = Vec::new();
     let mut each = |call| {
         found.push(call);
@@ -26,7 +34,7 @@ fn calls_of(store: &mut Sqlite, filter: &Filter) -> Vec<CallRecord> {
     found
 }
 
-fn ids(store: &mut Sqlite, filters: &[(&str, &str)]) -> Vec<u64> {
+fn ids(store: &mut Database, filters: &[(&str, &str)]) -> Vec<u64> {
     let mut filter = Filter::default();
     for (name, value) in filters {
         filter.set(name, value, fixture::CALLDATE_US + 3_600_000_000).unwrap();
@@ -41,12 +49,12 @@ fn boxed(call: CallRecord) -> Record {
 #[test]
 fn a_call_comes_back_as_it_went_in() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let call = fixture::call(7);
     let written = store.write(&[boxed(call.clone()), fixture::lone(8)]).unwrap();
     assert_eq!(written, Written { inserted: 2, present: 0, renumbered: 0 });
 
-    let mut store = Sqlite::open(&path).unwrap();
+    let mut store = open(&path).unwrap();
     assert_eq!(store.call(7).unwrap(), Some(call.clone()));
     assert_eq!(store.call_by_callid(&call.callid).unwrap(), Some(call.clone()));
     assert_eq!(store.find("7").unwrap(), Some(call.clone()));
@@ -62,7 +70,7 @@ fn a_call_comes_back_as_it_went_in() {
 #[test]
 fn streams_after_a_call_are_found_with_it_and_no_other() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let Record::Stream(mut lone) = fixture::lone(8) else { panic!("not a stream") };
     lone.after = Some(fixture::after(7));
     let mut again = fixture::call(6);
@@ -77,7 +85,7 @@ fn streams_after_a_call_are_found_with_it_and_no_other() {
 #[test]
 fn a_call_of_which_nothing_is_known_is_stored() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     store.write(&[boxed(CallRecord::default())]).unwrap();
     let found = calls_of(&mut store, &Filter::default());
     assert_eq!(found.len(), 1);
@@ -88,7 +96,7 @@ fn a_call_of_which_nothing_is_known_is_stored() {
 #[test]
 fn a_batch_that_is_sent_again_doubles_nothing() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let batch: Vec<Record> =
         (1..50).map(|n| boxed(fixture::call(n))).chain([fixture::lone(1)]).collect();
     assert_eq!(store.write(&batch[..20]).unwrap().inserted, 20);
@@ -96,14 +104,14 @@ fn a_batch_that_is_sent_again_doubles_nothing() {
     assert_eq!(store.write(&batch).unwrap().present, 50);
     assert_eq!(store.counts().unwrap(), Counts { calls: 49, streams: 49, lone_streams: 1 });
     let digits = "SELECT count(*) FROM cdr_dtmf";
-    let count = store.connection.query_row(digits, [], |row| row.get::<_, i64>(0)).unwrap();
+    let count = raw(&path).query_row(digits, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count, 49);
 }
 
 #[test]
 fn two_calls_with_one_id_are_both_kept() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let other = CallRecord { callid: "another".into(), ..fixture::call(5) };
     let batch = [boxed(fixture::call(5)), boxed(other.clone())];
     assert_eq!(store.write(&batch).unwrap(), Written { inserted: 2, present: 0, renumbered: 1 });
@@ -120,7 +128,7 @@ fn two_calls_with_one_id_are_both_kept() {
 #[test]
 fn each_filter_finds_its_calls_and_no_others() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let first = fixture::call(1);
     let mut second = fixture::call(2);
     second.calldate_us += 60_000_000;
@@ -182,7 +190,7 @@ fn each_filter_finds_its_calls_and_no_others() {
 #[test]
 fn streams_without_a_call_are_found_by_what_they_have() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     store.write(&[fixture::lone(1), fixture::lone(2)]).unwrap();
     let mut count = |name: &str, value: &str| {
         let mut filter = Filter::default();
@@ -207,7 +215,7 @@ fn streams_without_a_call_are_found_by_what_they_have() {
 #[test]
 fn reading_stops_when_it_is_told_to() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let batch: Vec<Record> = (1..10).map(|n| boxed(fixture::call(n))).collect();
     store.write(&batch).unwrap();
     let mut seen = 0;
@@ -222,7 +230,7 @@ fn reading_stops_when_it_is_told_to() {
 #[test]
 fn a_query_that_knows_the_schema_works() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     store.write(&[boxed(fixture::call(7))]).unwrap();
     let sql = "SELECT cdr.caller || ' ' || cdr_sip_response.lastSIPresponse || ' ' || a_lost \
                || ' ' || a_mos_f1_mult10 || ' ' || cdr.duration || ' ' || hex(sipcallerip) \
@@ -235,7 +243,7 @@ fn a_query_that_knows_the_schema_works() {
                JOIN cdr_ua ON cdr_ua.id = a_ua_id \
                JOIN cdr_reason ON cdr_reason.id = reason_q850_text_id \
                WHERE cdr.calldate BETWEEN '2026-11-22 21:17:18' AND '2026-11-22 21:17:19'";
-    let line: String = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    let line: String = raw(&path).query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(
         line,
         "+49301007 200 OK 2 43 12.5 0A000001 call-7@example.com 70010394+ 498 6 phone/1.0 \
@@ -246,7 +254,7 @@ fn a_query_that_knows_the_schema_works() {
 #[test]
 fn hostile_texts_are_kept_harmless() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let mut call = fixture::call(1);
     call.callid = format!("../../etc/passwd\0\u{1b}{}", "é".repeat(5_000)).into();
     call.caller.number = "'; DROP TABLE cdr; --".into();
@@ -260,17 +268,18 @@ fn hostile_texts_are_kept_harmless() {
     assert_eq!(found.ladder.len(), 2);
     assert_eq!(found.ladder[0].text, "a\u{fffd}b\u{fffd}c");
     let name: String =
-        store.connection.query_row("SELECT fbasename FROM cdr_next", [], |row| row.get(0)).unwrap();
+        raw(&path).query_row("SELECT fbasename FROM cdr_next", [], |row| row.get(0)).unwrap();
     assert!(name.starts_with(".._.._etc_passwd__"), "{name}");
 }
 
 #[test]
 fn a_reader_in_the_middle_of_writing_sees_whole_batches() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     store.write(&[boxed(fixture::call(1))]).unwrap();
-    let mut reader = Sqlite::open(&path).unwrap();
-    let writer = store.connection.unchecked_transaction().unwrap();
+    let mut reader = open(&path).unwrap();
+    let writing = raw(&path);
+    let writer = writing.unchecked_transaction().unwrap();
     writer.execute("DELETE FROM cdr", []).unwrap();
     assert_eq!(reader.counts().unwrap().calls, 1);
     writer.commit().unwrap();
@@ -280,9 +289,10 @@ fn a_reader_in_the_middle_of_writing_sees_whole_batches() {
 #[test]
 fn a_locked_database_is_said_and_the_batch_can_be_sent_again() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
-    let mut second = Sqlite::connect(&path, OpenFlags::empty(), 10).unwrap();
-    let lock = store.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
+    drop(create(&path).unwrap());
+    let mut holder = raw(&path);
+    let mut second = connect(&path, OpenFlags::empty(), 10).unwrap();
+    let lock = holder.transaction_with_behavior(TransactionBehavior::Immediate);
     let lock = lock.unwrap();
     let error = second.write(&[boxed(fixture::call(1))]).unwrap_err();
     assert!(error.is_transient());
@@ -297,10 +307,10 @@ fn a_locked_database_is_said_and_the_batch_can_be_sent_again() {
 #[test]
 fn a_failed_batch_leaves_nothing_and_no_false_memory() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let ban = "CREATE TRIGGER ban BEFORE INSERT ON cdr_dtmf WHEN new.dtmf = 'X' \
                BEGIN SELECT RAISE(ABORT, 'no'); END";
-    store.connection.execute_batch(ban).unwrap();
+    raw(&path).execute_batch(ban).unwrap();
     let mut bad = fixture::call(2);
     bad.dtmf[0].digit = 'X';
     let error = store.write(&[boxed(fixture::call(1)), boxed(bad)]).unwrap_err();
@@ -313,7 +323,7 @@ fn a_failed_batch_leaves_nothing_and_no_false_memory() {
 #[test]
 fn files_that_are_no_database_of_ours_get_one_line() {
     let (dir, path) = at("a.db");
-    let line = |path: &Path| Sqlite::open(path).map_or_else(|e| e.to_string(), |_| "ok".into());
+    let line = |path: &Path| open(path).map_or_else(|e| e.to_string(), |_| "ok".into());
     let shown = path.display();
     assert!(line(&path).starts_with(&format!("{shown}: cannot open the database: No such file")));
 
@@ -326,21 +336,21 @@ fn files_that_are_no_database_of_ours_get_one_line() {
     assert!(line(&path).ends_with("(it has tables of another program)"));
 
     let path = dir.path().join("newer.db");
-    drop(Sqlite::create(&path).unwrap());
+    drop(create(&path).unwrap());
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     let newer = format!("made by a newer ringtap (schema 99; this one knows up to {CURRENT})");
     assert!(line(&path).contains(&newer));
 
     assert!(line(dir.path()).starts_with(&format!("{}: cannot", dir.path().display())));
     let absent = dir.path().join("no/such/a.db");
-    let error = Sqlite::create(&absent).unwrap_err().to_string();
+    let error = create(&absent).unwrap_err().to_string();
     assert!(error.contains("there is no directory"), "{error}");
 }
 
 #[test]
 fn a_damaged_database_gets_one_line() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let batch: Vec<Record> = (1..200).map(|n| boxed(fixture::call(n))).collect();
     store.write(&batch).unwrap();
     drop(store);
@@ -350,7 +360,7 @@ fn a_damaged_database_gets_one_line() {
         *byte = 0xa5;
     }
     std::fs::write(&path, bytes).unwrap();
-    let error = Sqlite::open(&path)
+    let error = open(&path)
         .and_then(|mut store| store.calls(&Filter::default(), &mut |_| Continue(())))
         .unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
@@ -364,7 +374,7 @@ fn processes_that_start_at_once_make_one_schema() {
         .map(|n| {
             let path = path.clone();
             std::thread::spawn(move || {
-                let mut store = Sqlite::create(&path).unwrap();
+                let mut store = create(&path).unwrap();
                 store.write(&[boxed(fixture::call(n))]).unwrap().inserted
             })
         })
@@ -372,17 +382,17 @@ fn processes_that_start_at_once_make_one_schema() {
     for start in starts {
         assert_eq!(start.join().unwrap(), 1);
     }
-    let mut store = Sqlite::open(&path).unwrap();
+    let mut store = open(&path).unwrap();
     assert_eq!(store.counts().unwrap().calls, 4);
     let sql = "SELECT count(*) FROM system WHERE type = 'ringtap_schema'";
-    let count: i64 = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    let count: i64 = raw(&path).query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(count, CURRENT);
 }
 
 #[test]
 fn branches_and_side_tables_have_the_schema_s_rows() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let mut call = fixture::call(7);
     let told = |us, text: &str, status| crate::record::dialog::Told {
         since_us: us,
@@ -401,7 +411,7 @@ fn branches_and_side_tables_have_the_schema_s_rows() {
     };
     store.write(&[boxed(call.clone()), boxed(CallRecord { id: 8, ..call })]).unwrap();
     let text = |sql: &str| {
-        let c = &store.connection;
+        let c = raw(&path);
         let mut statement = c.prepare(sql).unwrap();
         let width = statement.column_count();
         let rows = statement.query_map([], |row| {
@@ -455,7 +465,7 @@ fn a_database_of_the_first_version_is_brought_up_and_its_calls_stay() {
     let (_dir, path) = at("a.db");
     {
         let old = rusqlite::Connection::open(&path).unwrap();
-        old.execute_batch(include_str!("../schema.sql")).unwrap();
+        old.execute_batch(include_str!("../schema/schema.sql")).unwrap();
         old.execute_batch(
             "PRAGMA application_id = 0x52544150; PRAGMA user_version = 1;
              INSERT INTO cdr (ID, calldate, callend) VALUES (5, '2026-11-22', '2026-11-22');
@@ -463,7 +473,7 @@ fn a_database_of_the_first_version_is_brought_up_and_its_calls_stay() {
         )
         .unwrap();
     }
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let old = store.call(5).unwrap().unwrap();
     assert_eq!((old.callid.as_str(), &old.dialog), ("old", &crate::Dialog::default()));
     store.write(&[boxed(fixture::call(7))]).unwrap();
@@ -473,7 +483,7 @@ fn a_database_of_the_first_version_is_brought_up_and_its_calls_stay() {
 #[test]
 fn sums_are_over_the_calls_that_a_filter_finds() {
     let (_dir, path) = at("a.db");
-    let mut store = Sqlite::create(&path).unwrap();
+    let mut store = create(&path).unwrap();
     let busy = CallRecord {
         connect_duration_us: None,
         bye: 0,
@@ -483,7 +493,7 @@ fn sums_are_over_the_calls_that_a_filter_finds() {
         ..fixture::call(3)
     };
     store.write(&[boxed(fixture::call(1)), boxed(fixture::call(2)), boxed(busy)]).unwrap();
-    let sum = |store: &mut Sqlite, filter: &Filter| {
+    let sum = |store: &mut Database, filter: &Filter| {
         let mut totals = crate::Totals::default();
         store.facts(filter, &mut |fact| totals.add(&fact)).unwrap();
         totals
@@ -508,7 +518,7 @@ fn sums_are_over_the_calls_that_a_filter_finds() {
 #[test]
 fn lines_of_logs_are_found_with_the_call_they_name() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = Sqlite::create(&dir.path().join("a.db")).unwrap();
+    let mut store = create(&dir.path().join("a.db")).unwrap();
     let call = fixture::call(7);
     let line = |id: u64, call_key: u64, text: &str| LogLine {
         id,
@@ -538,7 +548,7 @@ fn lines_of_logs_are_found_with_the_call_they_name() {
 #[test]
 fn voice_quality_reports_are_found_with_the_call_they_name() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = Sqlite::create(&dir.path().join("a.db")).unwrap();
+    let mut store = create(&dir.path().join("a.db")).unwrap();
     let report = |id| Record::Vq(Box::new(fixture::vq(id, 7)));
     let mut other = fixture::vq(93, 7);
     other.call_key ^= 1;

@@ -3,9 +3,10 @@
 use super::bind::Address;
 use super::read::{Ip, Where, boxed};
 use super::write::insert;
+use crate::db::{Connection, OptionalExtension, Result, Row, params};
 use crate::filter::TunnelFilter;
 use crate::record::{CallRecord, Tunnel};
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use std::ops::ControlFlow;
 
 /// `"index"` of a stream that no call claimed.
 pub(super) const LONE: i64 = -1;
@@ -25,7 +26,7 @@ pub(super) fn write(
 ) -> Result<()> {
     let Some(tunnel) = tunnel else { return Ok(()) };
     let sql = insert("ringtap_tunnel", "ID, \"index\", calldate, type, number, src, dst");
-    connection.prepare_cached(&sql)?.execute(params![
+    connection.prepare(&sql).execute(params![
         id,
         index,
         calldate,
@@ -54,16 +55,13 @@ pub(super) fn write_call(
 /// That of one record.
 pub(super) fn read(connection: &Connection, id: u64, index: i64) -> Result<Option<Tunnel>> {
     let sql = "SELECT type, number, src, dst FROM ringtap_tunnel WHERE ID = ?1 AND \"index\" = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    statement.query_row(params![id as i64, index], |row| tunnel_of(row, 0)).optional()
+    connection.prepare(sql).query_row(params![id as i64, index], |row| tunnel_of(row, 0)).optional()
 }
 
 /// Puts those of a call and of its streams where they belong.
 pub(super) fn fill(connection: &Connection, call: &mut CallRecord) -> Result<()> {
     let sql = "SELECT \"index\", type, number, src, dst FROM ringtap_tunnel WHERE ID = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([call.id as i64])?;
-    while let Some(row) = rows.next()? {
+    connection.prepare(sql).each([call.id as i64], |row| {
         let index: i64 = row.get(0)?;
         let place = match usize::try_from(index) {
             Ok(index) => call.streams.get_mut(index).map(|stream| &mut stream.tunnel),
@@ -72,8 +70,8 @@ pub(super) fn fill(connection: &Connection, call: &mut CallRecord) -> Result<()>
         if let Some(place) = place {
             *place = Some(tunnel_of(row, 1)?);
         }
-    }
-    Ok(())
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Asks for calls whose signalling came so.
@@ -90,9 +88,9 @@ pub(super) fn condition(question: &mut Where, asked: &TunnelFilter) {
 }
 
 fn tunnel_of(row: &Row<'_>, at: usize) -> Result<Tunnel> {
-    let address = |at| Ok::<_, rusqlite::Error>(row.get::<_, Option<Ip>>(at)?.map(|ip| ip.0));
+    let address = |at| Ok::<_, crate::db::Error>(row.get::<Option<Ip>>(at)?.map(|ip| ip.0));
     Ok(Tunnel {
-        kind: row.get_ref(at)?.as_str()?.into(),
+        kind: row.cell(at)?.as_str()?.into(),
         id: row.get(at + 1)?,
         src: address(at + 2)?,
         dst: address(at + 3)?,

@@ -12,16 +12,17 @@ use super::outside;
 use super::tunnel;
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS};
+use crate::db::{Connection, Error, OptionalExtension, Result, Statement, params};
 use crate::id;
 use crate::record::{CallRecord, LogLine, LoneStream, Record, Side};
 use crate::store::Written;
 use crate::stream::StreamRecord;
 use crate::vq::VqReport;
-use rusqlite::params;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::sync::LazyLock;
 
-type Result<T> = rusqlite::Result<T>;
+/// The tables in which calls and streams claim their IDs.
+const CALLS: &str = "cdr";
+const STREAMS: &str = "ringtap_stream";
 
 /// IDs in a row that may be taken before the batch is given up.
 const TAKEN_MAX: u32 = 100_000;
@@ -36,12 +37,12 @@ static SQL_CDR: LazyLock<String> = LazyLock::new(|| {
         .iter()
         .flat_map(|(prefix, _)| LEG.iter().map(move |column| format!("{prefix}{}", column.name)));
     let names: Vec<String> = plain.chain(legs).collect();
-    insert("cdr", &format!("{}, {CDR_MORE}", names.join(", ")))
+    insert(CALLS, &format!("{}, {CDR_MORE}", names.join(", ")))
 });
 static SQL_RTP: LazyLock<String> =
     LazyLock::new(|| insert("ringtap_rtp", &format!("cdr_ID, calldate, \"index\", {STREAM}")));
 static SQL_LONE: LazyLock<String> =
-    LazyLock::new(|| insert("ringtap_stream", &format!("ID, calldate, id_sensor, {STREAM}")));
+    LazyLock::new(|| insert(STREAMS, &format!("ID, calldate, id_sensor, {STREAM}")));
 
 pub(super) fn insert(table: &str, columns: &str) -> String {
     let count = columns.split(',').count();
@@ -51,14 +52,54 @@ pub(super) fn insert(table: &str, columns: &str) -> String {
 
 /// Stores a batch.
 pub(super) fn batch(
-    connection: &mut Connection,
+    connection: &Connection,
     names: &mut Names,
     records: &[Record],
 ) -> Result<Written> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let engine = connection.engine();
+    engine.begin(&wanted(records))?;
+    let written = rows(connection, names, records).and_then(|written| {
+        engine.commit()?;
+        Ok(written)
+    });
+    if written.is_err() {
+        engine.rollback();
+    }
+    written
+}
+
+/// The IDs that a batch will claim.
+fn wanted(records: &[Record]) -> Vec<(&'static str, Vec<u64>)> {
+    let mut wanted: Vec<(&'static str, Vec<u64>)> = Vec::new();
+    for record in records {
+        let (table, id) = match record {
+            Record::Call(call) => (CALLS, first_id(call.id, call.id_sensor, call.calldate_us)),
+            Record::Stream(lone) => {
+                (STREAMS, first_id(lone.id, lone.id_sensor, lone.stream.first_us))
+            }
+            Record::Vq(report) => {
+                (vq::REPORTS, first_id(report.id, report.id_sensor, report.ts_us))
+            }
+            Record::Log(line) => (log::LINES, first_id(line.id, line.id_sensor, line.ts_us)),
+            Record::Transaction(one) => {
+                (outside::TRANSACTIONS, first_id(one.id, one.id_sensor, one.first_us))
+            }
+            Record::Register(one) => {
+                (outside::REGISTERS, first_id(one.id, one.id_sensor, one.created_us))
+            }
+        };
+        match wanted.iter_mut().find(|(known, _)| *known == table) {
+            Some((_, ids)) => ids.push(id),
+            None => wanted.push((table, vec![id])),
+        }
+    }
+    wanted
+}
+
+fn rows(connection: &Connection, names: &mut Names, records: &[Record]) -> Result<Written> {
     let mut written = Written::default();
     {
-        let mut batch = Batch::prepare(&transaction, names)?;
+        let mut batch = Batch::prepare(connection, names);
         for record in records {
             let place = match record {
                 Record::Call(call) => batch.call(call)?,
@@ -79,60 +120,58 @@ pub(super) fn batch(
             }
         }
     }
-    transaction.commit()?;
     Ok(written)
 }
 
 struct Batch<'c> {
     connection: &'c Connection,
     names: &'c mut Names,
-    cdr: CachedStatement<'c>,
-    next: CachedStatement<'c>,
-    own: CachedStatement<'c>,
-    cdr_rtp: CachedStatement<'c>,
-    rtp: CachedStatement<'c>,
-    dtmf: CachedStatement<'c>,
-    ladder: CachedStatement<'c>,
-    asserted: CachedStatement<'c>,
-    lone: CachedStatement<'c>,
+    cdr: Statement<'c>,
+    next: Statement<'c>,
+    own: Statement<'c>,
+    cdr_rtp: Statement<'c>,
+    rtp: Statement<'c>,
+    dtmf: Statement<'c>,
+    ladder: Statement<'c>,
+    asserted: Statement<'c>,
+    lone: Statement<'c>,
     dialog: dialog::Writer<'c>,
     legs: legs::Writer<'c>,
-    quality: CachedStatement<'c>,
+    quality: Statement<'c>,
 }
 
 impl<'c> Batch<'c> {
-    fn prepare(transaction: &'c Transaction<'_>, names: &'c mut Names) -> Result<Self> {
-        let connection: &'c Connection = transaction;
-        let statement = |sql: &str| connection.prepare_cached(sql);
+    fn prepare(connection: &'c Connection, names: &'c mut Names) -> Self {
+        let statement = |sql: &str| connection.prepare(sql);
         let plain = |table, columns| statement(&insert(table, columns));
-        Ok(Self {
+        Self {
             connection,
             names,
-            cdr: statement(&SQL_CDR)?,
+            cdr: statement(&SQL_CDR),
             next: plain(
                 "cdr_next",
                 "cdr_ID, calldate, custom_header1, fbasename, digest_username, match_header, hold",
-            )?,
+            ),
             own: plain(
                 "ringtap_cdr",
                 "cdr_ID, calldate, calldate_us, callend_us, callid, call_key, instance, mos_min, \
                  tcp, sip_messages, ladder_dropped, media_marks, malformed",
-            )?,
+            ),
             cdr_rtp: plain(
                 "cdr_rtp",
                 "cdr_ID, calldate, saddr, sport, daddr, dport, ssrc, received, loss, firsttime, \
                  payload, maxjitter_mult10, \"index\", sdp_ptime, rtp_ptime, flags, duration, \
                  ttl_min, ttl_max, ttl_avg_mult10",
-            )?,
-            rtp: statement(&SQL_RTP)?,
-            dtmf: plain("cdr_dtmf", "cdr_ID, calldate, daddr, saddr, firsttime, dtmf, type")?,
-            ladder: plain("ringtap_ladder", "cdr_ID, calldate, steps")?,
-            asserted: plain("ringtap_asserted", "cdr_ID, calldate, caller, called")?,
-            lone: statement(&SQL_LONE)?,
-            dialog: dialog::Writer::prepare(connection)?,
-            legs: legs::Writer::prepare(connection)?,
-            quality: quality::prepare(connection)?,
-        })
+            ),
+            rtp: statement(&SQL_RTP),
+            dtmf: plain("cdr_dtmf", "cdr_ID, calldate, daddr, saddr, firsttime, dtmf, type"),
+            ladder: plain("ringtap_ladder", "cdr_ID, calldate, steps"),
+            asserted: plain("ringtap_asserted", "cdr_ID, calldate, caller, called"),
+            lone: statement(&SQL_LONE),
+            dialog: dialog::Writer::prepare(connection),
+            legs: legs::Writer::prepare(connection),
+            quality: quality::prepare(connection),
+        }
     }
 
     /// Stores a call with its rows; gives the ID that it got, or `None` if it is there already.
@@ -140,11 +179,10 @@ impl<'c> Batch<'c> {
         let calldate = clock::database(call.calldate_us);
         let texts = self.names.of(self.connection, call)?;
         let mut id = first_id(call.id, call.id_sensor, call.calldate_us);
-        bind_cdr(&mut self.cdr, call, &texts)?;
+        bind_cdr(&mut self.cdr, call, &texts);
         for taken in 0.. {
             // ID is the first column.
-            self.cdr.raw_bind_parameter(1, id as i64)?;
-            if self.cdr.raw_execute()? > 0 {
+            if self.cdr.claim(CALLS, id)? {
                 break;
             }
             if self.is_call(id, call)? {
@@ -161,12 +199,11 @@ impl<'c> Batch<'c> {
         // The key stands for the realm too: an equal call of another site is another call.
         let sql =
             "SELECT calldate_us, callid, instance, call_key FROM ringtap_cdr WHERE cdr_ID = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_row([id as i64], |row| {
-            Ok(row.get::<_, i64>(0)? as u64 == call.calldate_us
-                && row.get_ref(1)?.as_str()? == clip(&call.callid, CALLID_MAX)
-                && row.get::<_, i64>(2)? as u64 == call.instance
-                && row.get::<_, i64>(3)? as u64 == call.call_key)
+        let found = self.connection.query_row(sql, [id as i64], |row| {
+            Ok(row.get::<i64>(0)? as u64 == call.calldate_us
+                && row.cell(1)?.as_str()? == clip(&call.callid, CALLID_MAX)
+                && row.get::<i64>(2)? as u64 == call.instance
+                && row.get::<i64>(3)? as u64 == call.call_key)
         });
         Ok(found.optional()?.unwrap_or(false))
     }
@@ -201,11 +238,11 @@ impl<'c> Batch<'c> {
         for (index, stream) in call.streams.iter().enumerate() {
             let main = mains.contains(&Some(index));
             self.cdr_rtp_row(id, calldate, call.calldate_us, index, stream, main)?;
-            self.rtp.raw_bind_parameter(1, id)?;
-            self.rtp.raw_bind_parameter(2, calldate)?;
-            self.rtp.raw_bind_parameter(3, index as i64)?;
-            bind_stream(&mut self.rtp, 4, stream)?;
-            self.rtp.raw_execute()?;
+            self.rtp.bind(1, id);
+            self.rtp.bind(2, calldate);
+            self.rtp.bind(3, index as i64);
+            bind_stream(&mut self.rtp, 4, stream);
+            self.rtp.run()?;
             let place = (id, index as i64);
             quality::write(&mut self.quality, place, calldate, &stream.quality)?;
         }
@@ -314,12 +351,11 @@ impl<'c> Batch<'c> {
     fn lone(&mut self, lone: &LoneStream) -> Result<Option<u64>> {
         let mut id = first_id(lone.id, lone.id_sensor, lone.stream.first_us);
         let sensor = (lone.id_sensor > 0).then_some(lone.id_sensor);
-        self.lone.raw_bind_parameter(2, clock::database(lone.stream.first_us))?;
-        self.lone.raw_bind_parameter(3, sensor)?;
-        bind_stream(&mut self.lone, 4, &lone.stream)?;
+        self.lone.bind(2, clock::database(lone.stream.first_us));
+        self.lone.bind(3, sensor);
+        bind_stream(&mut self.lone, 4, &lone.stream);
         for taken in 0.. {
-            self.lone.raw_bind_parameter(1, id as i64)?;
-            if self.lone.raw_execute()? > 0 {
+            if self.lone.claim(STREAMS, id)? {
                 break;
             }
             let there = super::read::lone_stream(self.connection, id)?;
@@ -336,7 +372,7 @@ impl<'c> Batch<'c> {
         tunnel::write(self.connection, place, &calldate, lone.stream.tunnel.as_ref())?;
         if let Some(call) = &lone.after {
             let sql = insert("ringtap_after", "ID, calldate, call_key, instance, callid");
-            self.connection.prepare_cached(&sql)?.execute(params![
+            self.connection.prepare(&sql).execute(params![
                 id as i64,
                 calldate,
                 call.call_key as i64,
@@ -358,9 +394,5 @@ pub(super) fn first_id(id: u64, sensor: u16, at_us: u64) -> u64 {
 }
 
 pub(super) fn give_up(taken: u32) -> Result<()> {
-    let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
-    if taken < TAKEN_MAX {
-        return Ok(());
-    }
-    Err(rusqlite::Error::SqliteFailure(full, Some("all IDs of that time are taken".into())))
+    if taken < TAKEN_MAX { Ok(()) } else { Err(Error::Full) }
 }

@@ -2,13 +2,13 @@
 //!
 //! A header's name has a number in `cdr_custom_headers`, by which its values stand.
 
+use crate::db::{Connection, Result, params};
 use crate::filter::HeaderFilter;
 use crate::record::dialog::CustomHeader;
-use crate::sqlite::bind::{TEXT_MAX, Text, clip};
-use crate::sqlite::names::Names;
-use crate::sqlite::read::{Where, boxed, range};
-use crate::sqlite::write::insert;
-use rusqlite::{Connection, Result, params};
+use crate::sql::bind::{TEXT_MAX, Text, clip};
+use crate::sql::names::Names;
+use crate::sql::read::{Where, boxed, range};
+use crate::sql::write::insert;
 use std::sync::LazyLock;
 
 /// Headers that have a column of `cdr_next_1`.
@@ -35,7 +35,7 @@ pub(super) fn write(
     }
     let mut columns = [""; COLUMNS];
     let sql = insert("ringtap_header", "cdr_ID, header, value, calldate");
-    let mut own = connection.prepare_cached(&sql)?;
+    let mut own = connection.prepare(&sql);
     for one in headers {
         let Some(header) = names.header(connection, &one.name)? else { continue };
         own.execute(params![id, header, clip(&one.value, VALUE_MAX), calldate])?;
@@ -44,13 +44,13 @@ pub(super) fn write(
             *column = &one.value;
         }
     }
-    let mut next = connection.prepare_cached(&SQL_NEXT)?;
-    next.raw_bind_parameter(1, id)?;
-    next.raw_bind_parameter(2, calldate)?;
+    let mut next = connection.prepare(&SQL_NEXT);
+    next.bind(1, id);
+    next.bind(2, calldate);
     for (at, value) in (3..).zip(columns) {
-        next.raw_bind_parameter(at, Text(value, TEXT_MAX))?;
+        next.bind(at, Text(value, TEXT_MAX));
     }
-    next.raw_execute().map(|_| ())
+    next.run()
 }
 
 /// Those of a call, by name.
@@ -59,7 +59,7 @@ pub(super) fn read(connection: &Connection, id: u64) -> Result<Vec<CustomHeader>
 }
 
 /// Stores those of a MESSAGE.
-pub(in crate::sqlite) fn write_of_message(
+pub(in crate::sql) fn write_of_message(
     connection: &Connection,
     id: u64,
     calldate: &str,
@@ -69,14 +69,14 @@ pub(in crate::sqlite) fn write_of_message(
     let sql = insert("ringtap_message_header", "ID, header, value, calldate");
     for one in headers {
         let header = names.header(connection, &one.name)?;
-        let mut own = connection.prepare_cached(&sql)?;
+        let mut own = connection.prepare(&sql);
         own.execute(params![id as i64, header, clip(&one.value, VALUE_MAX), calldate])?;
     }
     Ok(())
 }
 
 /// Those of a MESSAGE, by name.
-pub(in crate::sqlite) fn read_of_message(
+pub(in crate::sql) fn read_of_message(
     connection: &Connection,
     id: u64,
 ) -> Result<Vec<CustomHeader>> {
@@ -86,19 +86,18 @@ pub(in crate::sqlite) fn read_of_message(
 fn select(connection: &Connection, table: &str, id: u64) -> Result<Vec<CustomHeader>> {
     let sql = format!(
         "SELECT name.header_field, own.value FROM (SELECT header, value FROM {table} = ?1) own \
-         JOIN cdr_custom_headers name ON name.id = own.header \
-         ORDER BY name.header_field COLLATE BINARY"
+         JOIN cdr_custom_headers name ON name.id = own.header"
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([id as i64], |row| {
-        let (name, value) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+    let mut headers = connection.prepare(&sql).all([id as i64], |row| {
+        let (name, value) = (row.cell(0)?.as_str()?, row.cell(1)?.as_str()?);
         Ok(CustomHeader { name: name.into(), value: value.into() })
     })?;
-    rows.collect()
+    headers.sort();
+    Ok(headers)
 }
 
 /// Asks for calls with such a header.
-pub(in crate::sqlite) fn condition(question: &mut Where, filter: &HeaderFilter) {
+pub(in crate::sql) fn condition(question: &mut Where, filter: &HeaderFilter) {
     let asked = |condition: &str| {
         format!(
             "c.ID IN (SELECT own.cdr_ID FROM ringtap_header own \

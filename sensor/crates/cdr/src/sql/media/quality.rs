@@ -1,13 +1,11 @@
 //! The table `ringtap_quality`: a row for each stream, of a call or without one.
 
+use crate::db::{Connection, OptionalExtension, Result, Row, Statement, params};
 use crate::quality::{Encryption, Quality, Xr, course_of, evidence_of};
-use crate::sqlite::bind::Text;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
-
-type Result<T> = rusqlite::Result<T>;
+use crate::sql::bind::Text;
 
 /// `"index"` of a stream that no call claimed.
-pub(in crate::sqlite) const LONE: i64 = -1;
+pub(in crate::sql) const LONE: i64 = -1;
 
 const COLUMNS: &str = "lost_sensor, lost_mirror, evidence, encryption, gaps, stray, codec_changes, \
     dscp, mos_scale, mos_figures, r_f1, path_ms, half_trip_ms, sender_reports, byes, xr_blocks, \
@@ -15,17 +13,17 @@ const COLUMNS: &str = "lost_sensor, lost_mirror, evidence, encryption, gaps, str
     xr_end_system_ms, interval_ms, course";
 
 /// The statement for [`write`].
-pub(in crate::sqlite) fn prepare(connection: &Connection) -> Result<CachedStatement<'_>> {
+pub(in crate::sql) fn prepare(connection: &Connection) -> Statement<'_> {
     let marks = vec!["?"; COLUMNS.split(',').count()].join(",");
-    connection.prepare_cached(&format!(
+    connection.prepare(&format!(
         "INSERT OR IGNORE INTO ringtap_quality (ID, \"index\", calldate, {COLUMNS}) \
          VALUES (?,?,?,{marks})"
     ))
 }
 
 /// Stores one row.
-pub(in crate::sqlite) fn write(
-    statement: &mut CachedStatement<'_>,
+pub(in crate::sql) fn write(
+    statement: &mut Statement<'_>,
     (id, index): (i64, i64),
     calldate: &str,
     q: &Quality,
@@ -66,35 +64,35 @@ pub(in crate::sqlite) fn write(
 }
 
 /// The row of one stream; a stream of an earlier version has none.
-pub(in crate::sqlite) fn read(connection: &Connection, id: u64, index: i64) -> Result<Quality> {
+pub(in crate::sql) fn read(connection: &Connection, id: u64, index: i64) -> Result<Quality> {
     let sql = format!("SELECT {COLUMNS} FROM ringtap_quality WHERE ID = ?1 AND \"index\" = ?2");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_row(params![id as i64, index], quality_of).optional()?;
+    let found =
+        connection.prepare(&sql).query_row(params![id as i64, index], quality_of).optional()?;
     Ok(found.unwrap_or_default())
 }
 
 fn quality_of(row: &Row<'_>) -> Result<Quality> {
-    let text = |at| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
-    let xr = match row.get::<_, Option<u32>>(15)? {
+    let text = |at| row.get::<Option<String>>(at).map(Option::unwrap_or_default);
+    let xr = match row.get::<Option<u32>>(15)? {
         None => None,
         Some(blocks) => Some(Xr {
             blocks,
             mos_avg: row.get(16)?,
             mos_min: row.get(17)?,
             r_factor: row.get(18)?,
-            loss_rate: row.get::<_, Option<_>>(19)?.unwrap_or_default(),
-            discard_rate: row.get::<_, Option<_>>(20)?.unwrap_or_default(),
+            loss_rate: row.get::<Option<_>>(19)?.unwrap_or_default(),
+            discard_rate: row.get::<Option<_>>(20)?.unwrap_or_default(),
             round_trip_ms: row.get(21)?,
             end_system_ms: row.get(22)?,
         }),
     };
     Ok(Quality {
-        lost_sensor: row.get::<_, i64>(0)? as u64,
-        lost_mirror: row.get::<_, i64>(1)? as u64,
+        lost_sensor: row.get::<i64>(0)? as u64,
+        lost_mirror: row.get::<i64>(1)? as u64,
         evidence: evidence_of(&text(2)?),
         encryption: Encryption::from_code(row.get(3)?),
         gaps: row.get(4)?,
-        stray: row.get::<_, i64>(5)? as u64,
+        stray: row.get::<i64>(5)? as u64,
         codec_changes: row.get(6)?,
         dscp: row.get(7)?,
         mos_scale: text(8)?.into(),

@@ -6,6 +6,7 @@ use super::bind::{Address, CODEC_CHANGE, INEXACT, MULTI_CALL, SRTP, STREAM};
 use super::media::{log, quality, vq};
 use super::tunnel;
 use crate::clock;
+use crate::db::{Cell, Connection, Error, FromSql, OptionalExtension, Result, Row, ToSql};
 use crate::filter::Filter;
 use crate::marks::MediaMarks;
 use crate::record::asserted::Asserted;
@@ -16,14 +17,10 @@ use crate::record::{
 use crate::store::Counts;
 use crate::stream::{Mos, Rtcp, StreamRecord, Ttl};
 use compact_str::CompactString;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
-
-type Result<T> = rusqlite::Result<T>;
 
 const COLUMNS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own.callid, \
     own.calldate_us, own.callend_us, c.connect_duration, c.progress_time, c.post_bye_delay, \
@@ -37,17 +34,22 @@ const COLUMNS: &str = "SELECT c.ID, c.id_sensor, own.call_key, own.instance, own
     asserted.caller, asserted.called, \
     legs.session_id, legs.replaces, legs.leg_group";
 
-/// The tables that a question about calls may speak of.
+/// The tables that a question about calls may speak of. The call's time names the partition.
 pub(super) const SOURCES: &str = "FROM cdr c JOIN ringtap_cdr own ON own.cdr_ID = c.ID \
+    AND own.calldate = c.calldate \
     LEFT JOIN ringtap_asserted asserted ON asserted.cdr_ID = c.ID \
-    LEFT JOIN cdr_next next ON next.cdr_ID = c.ID \
-    LEFT JOIN ringtap_legs legs ON legs.cdr_ID = c.ID \
+    AND asserted.calldate = c.calldate \
+    LEFT JOIN cdr_next next ON next.cdr_ID = c.ID AND next.calldate = c.calldate \
+    LEFT JOIN ringtap_legs legs ON legs.cdr_ID = c.ID AND legs.calldate = c.calldate \
     LEFT JOIN cdr_ua a ON a.id = c.a_ua_id LEFT JOIN cdr_ua b ON b.id = c.b_ua_id \
     LEFT JOIN cdr_sip_response response ON response.id = c.lastSIPresponse_id \
     LEFT JOIN cdr_reason sip ON sip.id = c.reason_sip_text_id \
     LEFT JOIN cdr_reason q850 ON q850.id = c.reason_q850_text_id";
 
 static CALLS: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} {SOURCES}"));
+
+/// No parameters.
+const NONE: [i64; 0] = [];
 
 /// Streams after its end that are read with one call.
 const AFTER_MAX: i64 = 32;
@@ -130,6 +132,7 @@ pub(super) fn conditions(filter: &Filter) -> Where {
         let condition = "((length(c.sipcallerip) = ? AND c.sipcallerip BETWEEN ? AND ?) \
              OR (length(c.sipcalledip) = ? AND c.sipcalledip BETWEEN ? AND ?) \
              OR EXISTS (SELECT 1 FROM ringtap_rtp s WHERE s.cdr_ID = c.ID \
+             AND s.calldate = c.calldate \
              AND ((length(s.src) = ? AND s.src BETWEEN ? AND ?) \
              OR (length(s.dst) = ? AND s.dst BETWEEN ? AND ?))))";
         question.and(condition, (0..4).flat_map(|_| both()));
@@ -147,6 +150,7 @@ pub(super) fn conditions(filter: &Filter) -> Where {
     }
     if let Some(codec) = &filter.codec {
         let condition = "EXISTS (SELECT 1 FROM ringtap_rtp s WHERE s.cdr_ID = c.ID \
+             AND s.calldate = c.calldate \
              AND s.codec = ?)";
         question.and(condition, [boxed(codec.clone())]);
     }
@@ -174,33 +178,30 @@ pub(super) fn calls(
     let mut sql = format!("{calls}{}", question.text());
     if let Some(limit) = filter.limit {
         let latest = format!("SELECT c.ID {SOURCES}{}", question.text());
-        sql =
-            format!("{calls} WHERE c.ID IN ({latest} ORDER BY c.calldate DESC, c.ID DESC LIMIT ?)");
+        sql = format!(
+            "{calls} WHERE c.ID IN (SELECT ID FROM ({latest} ORDER BY \
+                 c.calldate DESC, c.ID DESC LIMIT ?) AS latest)"
+        );
         question.values.push(boxed(i64::try_from(limit).unwrap_or(i64::MAX)));
     }
     sql.push_str(" ORDER BY c.calldate, c.ID");
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(&question.values))?;
-    while let Some(row) = rows.next()? {
+    connection.prepare(&sql).each(question.values(), |row| {
         let mut call = call_of(row)?;
         children(connection, &mut call)?;
-        if each(call).is_break() {
-            break;
-        }
-    }
-    Ok(())
+        Ok(each(call))
+    })
 }
 
 /// One call with its ladder, and what endpoints say of it.
 pub(super) fn call(connection: &Connection, id: u64) -> Result<Option<CallRecord>> {
-    let mut statement = connection.prepare_cached(&format!("{} WHERE c.ID = ?1", *CALLS))?;
-    let Some(mut call) = statement.query_row([id as i64], call_of).optional()? else {
+    let sql = format!("{} WHERE c.ID = ?1", *CALLS);
+    let Some(mut call) = connection.query_row(&sql, [id as i64], call_of).optional()? else {
         return Ok(None);
     };
     children(connection, &mut call)?;
     let sql = "SELECT steps FROM ringtap_ladder WHERE cdr_ID = ?1";
-    let steps = connection.prepare_cached(sql)?.query_row([id as i64], |row| {
-        Ok(row.get_ref(0)?.as_str()?.lines().filter_map(step).collect())
+    let steps = connection.prepare(sql).query_row([id as i64], |row| {
+        Ok(row.cell(0)?.as_str()?.lines().filter_map(step).collect())
     });
     call.ladder = steps.optional()?.unwrap_or_default();
     call.vq = vq::of_call(connection, call.call_key)?;
@@ -213,7 +214,7 @@ pub(super) fn call(connection: &Connection, id: u64) -> Result<Option<CallRecord
 pub(super) fn call_by_callid(connection: &Connection, callid: &str) -> Result<Option<CallRecord>> {
     let sql = "SELECT cdr_ID FROM ringtap_cdr WHERE callid = ?1 \
                ORDER BY calldate_us DESC, cdr_ID DESC LIMIT 1";
-    let id = connection.query_row(sql, [callid], |row| row.get::<_, i64>(0)).optional()?;
+    let id = connection.query_row(sql, [callid], |row| row.get::<i64>(0)).optional()?;
     id.map_or(Ok(None), |id| call(connection, id as u64))
 }
 
@@ -253,29 +254,24 @@ pub(super) fn lone_streams(
     if let Some(codec) = &filter.codec {
         question.and("codec = ?", [boxed(codec.clone())]);
     }
-    let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let limit = filter.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     question.values.push(boxed(limit));
     let sql = format!(
         "SELECT * FROM (SELECT ID, id_sensor, {STREAM}, calldate FROM ringtap_stream{} \
-         ORDER BY calldate DESC, ID DESC LIMIT ?) ORDER BY calldate, ID",
+         ORDER BY calldate DESC, ID DESC LIMIT ?) AS latest ORDER BY calldate, ID",
         question.text()
     );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(&question.values))?;
-    while let Some(row) = rows.next()? {
+    connection.prepare(&sql).each(question.values(), |row| {
         let mut lone = lone_of(row)?;
         lone_more(connection, &mut lone)?;
-        if each(lone).is_break() {
-            break;
-        }
-    }
-    Ok(())
+        Ok(each(lone))
+    })
 }
 
 /// One stream without a call.
 pub(super) fn lone_stream(connection: &Connection, id: u64) -> Result<Option<LoneStream>> {
     let sql = format!("SELECT ID, id_sensor, {STREAM} FROM ringtap_stream WHERE ID = ?1");
-    let found = connection.prepare_cached(&sql)?.query_row([id as i64], lone_of).optional()?;
+    let found = connection.prepare(&sql).query_row([id as i64], lone_of).optional()?;
     let Some(mut lone) = found else { return Ok(None) };
     lone_more(connection, &mut lone)?;
     Ok(Some(lone))
@@ -286,7 +282,7 @@ fn lone_more(connection: &Connection, lone: &mut LoneStream) -> Result<()> {
     lone.stream.quality = quality::read(connection, lone.id, quality::LONE)?;
     lone.stream.tunnel = tunnel::read(connection, lone.id, tunnel::LONE)?;
     let sql = "SELECT call_key, instance, callid FROM ringtap_after WHERE ID = ?1";
-    let after = connection.prepare_cached(sql)?.query_row([lone.id as i64], |row| {
+    let after = connection.prepare(sql).query_row([lone.id as i64], |row| {
         let mut c = Columns { row, at: 0 };
         Ok(AfterCall { call_key: c.unsigned()?, instance: c.unsigned()?, callid: c.text()? })
     });
@@ -298,11 +294,9 @@ fn lone_more(connection: &Connection, lone: &mut LoneStream) -> Result<()> {
 fn after(connection: &Connection, call: &CallRecord) -> Result<Vec<StreamRecord>> {
     let sql = "SELECT ID FROM ringtap_after WHERE call_key = ?1 AND instance = ?2 \
                ORDER BY ID LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    let key = (call.call_key as i64, call.instance as i64, AFTER_MAX);
-    let ids = statement.query_map(key, |row| row.get::<_, i64>(0))?;
-    let lone =
-        ids.filter_map(|id| id.and_then(|id| lone_stream(connection, id as u64)).transpose());
+    let key = [call.call_key as i64, call.instance as i64, AFTER_MAX];
+    let ids = connection.prepare(sql).all(key, |row| row.get::<i64>(0))?;
+    let lone = ids.into_iter().filter_map(|id| lone_stream(connection, id as u64).transpose());
     lone.map(|lone| lone.map(|lone| lone.stream)).collect()
 }
 
@@ -310,7 +304,7 @@ fn after(connection: &Connection, call: &CallRecord) -> Result<Vec<StreamRecord>
 pub(super) fn counts(connection: &Connection) -> Result<Counts> {
     let count = |table: &str| {
         let sql = format!("SELECT count(*) FROM {table}");
-        connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|n| n as u64)
+        connection.query_row(&sql, NONE, |row| row.get::<i64>(0)).map(|n| n as u64)
     };
     Ok(Counts {
         calls: count("cdr")?,
@@ -321,26 +315,22 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts> {
 
 fn children(connection: &Connection, call: &mut CallRecord) -> Result<()> {
     let sql = format!("SELECT {STREAM} FROM ringtap_rtp WHERE cdr_ID = ?1 ORDER BY \"index\"");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let streams = statement.query_map([call.id as i64], |row| stream_of(row, 0))?;
-    call.streams = streams.collect::<Result<_>>()?;
+    call.streams = connection.prepare(&sql).all([call.id as i64], |row| stream_of(row, 0))?;
     for (index, stream) in (0..).zip(&mut call.streams) {
         stream.quality = quality::read(connection, call.id, index)?;
     }
     tunnel::fill(connection, call)?;
     let sql = "SELECT firsttime, saddr, daddr, dtmf, type FROM cdr_dtmf WHERE cdr_ID = ?1 \
                ORDER BY rowid";
-    let mut statement = connection.prepare_cached(sql)?;
-    let digits = statement.query_map([call.id as i64], |row| {
+    call.dtmf = connection.prepare(sql).all([call.id as i64], |row| {
         Ok(Dtmf {
             firsttime_us: micros(Some(row.get(0)?), 1).unwrap_or_default(),
-            saddr: row.get::<_, Ip>(1)?.0,
-            daddr: row.get::<_, Ip>(2)?.0,
-            digit: row.get_ref(3)?.as_str()?.chars().next().unwrap_or('?'),
+            saddr: row.get::<Ip>(1)?.0,
+            daddr: row.get::<Ip>(2)?.0,
+            digit: row.cell(3)?.as_str()?.chars().next().unwrap_or('?'),
             kind: DtmfKind::from_code(row.get(4)?).unwrap_or(DtmfKind::Event),
         })
     })?;
-    call.dtmf = digits.collect::<Result<_>>()?;
     call.dialog = super::dialog::read(connection, call.id)?;
     super::legs::fill(connection, call)
 }
@@ -360,11 +350,11 @@ impl Columns<'_, '_> {
     /// A text, empty for NULL.
     pub(super) fn text(&mut self) -> Result<CompactString> {
         self.at += 1;
-        let text = self.row.get_ref(self.at - 1)?.as_str_or_null()?;
+        let text = self.row.cell(self.at - 1)?.as_str_or_null()?;
         Ok(text.map(CompactString::from).unwrap_or_default())
     }
 
-    /// A number that SQLite keeps with a sign.
+    /// A number that is kept with a sign.
     pub(super) fn unsigned(&mut self) -> Result<u64> {
         self.next::<i64>().map(|number| number as u64)
     }
@@ -391,16 +381,14 @@ fn micros(seconds: Option<f64>, grain: u64) -> Option<u64> {
 pub(super) struct Ip(pub(super) IpAddr);
 
 impl FromSql for Ip {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let bytes = value.as_blob()?;
+    fn of(cell: &Cell) -> Result<Self> {
+        let bytes = cell.as_blob()?;
         if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
             return Ok(Self(Ipv4Addr::from(v4).into()));
         }
         match <[u8; 16]>::try_from(bytes) {
             Ok(v6) => Ok(Self(Ipv6Addr::from(v6).into())),
-            Err(_) => {
-                Err(FromSqlError::InvalidBlobSize { expected_size: 16, blob_size: bytes.len() })
-            }
+            Err(_) => Err(Error::Type { at: 0, wanted: "an address" }),
         }
     }
 }
@@ -478,8 +466,8 @@ fn call_of(row: &Row<'_>) -> Result<CallRecord> {
 }
 
 fn lone_of(row: &Row<'_>) -> Result<LoneStream> {
-    let id = row.get::<_, i64>(0)? as u64;
-    let id_sensor = row.get::<_, Option<u16>>(1)?.unwrap_or_default();
+    let id = row.get::<i64>(0)? as u64;
+    let id_sensor = row.get::<Option<u16>>(1)?.unwrap_or_default();
     Ok(LoneStream { id, id_sensor, stream: stream_of(row, 2)?, after: None })
 }
 
@@ -487,7 +475,7 @@ fn stream_of(row: &Row<'_>, at: usize) -> Result<StreamRecord> {
     let mut c = Columns { row, at };
     let mut socket = || {
         let ip: Ip = c.next()?;
-        Ok::<_, rusqlite::Error>(SocketAddr::new(ip.0, c.next()?))
+        Ok::<_, crate::db::Error>(SocketAddr::new(ip.0, c.next()?))
     };
     let (src, dst) = (socket()?, socket()?);
     let mut stream = StreamRecord {

@@ -2,7 +2,7 @@
 //!
 //! Legs are looked for in the day before and after a call; each question is bounded.
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
+use crate::db::{Connection, OptionalExtension, Result, Row, Statement, params};
 
 use super::bind::{Text, clip};
 use super::write::insert;
@@ -16,15 +16,15 @@ const REPLACES_MAX: usize = 512;
 
 /// Stores ties.
 pub(super) struct Writer<'c> {
-    legs: CachedStatement<'c>,
-    leg: CachedStatement<'c>,
+    legs: Statement<'c>,
+    leg: Statement<'c>,
 }
 
 impl<'c> Writer<'c> {
-    pub(super) fn prepare(connection: &'c Connection) -> Result<Self> {
+    pub(super) fn prepare(connection: &'c Connection) -> Self {
         let legs = insert("ringtap_legs", "cdr_ID, calldate, leg_group, session_id, replaces");
         let leg = insert("ringtap_leg", "cdr_ID, value, calldate, calldate_us");
-        Ok(Self { legs: connection.prepare_cached(&legs)?, leg: connection.prepare_cached(&leg)? })
+        Self { legs: connection.prepare(&legs), leg: connection.prepare(&leg) }
     }
 
     pub(super) fn write(&mut self, id: i64, calldate: &str, call: &CallRecord) -> Result<()> {
@@ -48,10 +48,9 @@ impl<'c> Writer<'c> {
 
 /// Adds to a call its tokens and the other legs that the database has.
 pub(super) fn fill(connection: &Connection, call: &mut CallRecord) -> Result<()> {
-    let sql = "SELECT value FROM ringtap_leg WHERE cdr_ID = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let tokens = statement.query_map([call.id as i64], |row| row.get::<_, i64>(0))?;
-    call.legs.tokens = tokens.map(|token| token.map(|t| t as u64)).collect::<Result<_>>()?;
+    let sql = "SELECT value FROM ringtap_leg WHERE cdr_ID = ?1 ORDER BY value";
+    let token = |row: &Row<'_>| Ok(row.get::<i64>(0)? as u64);
+    call.legs.tokens = connection.prepare(sql).all([call.id as i64], token)?;
     let all = of(connection, call)?;
     let others = all.into_iter().filter(|(_, leg)| leg.id != call.id);
     let mut others: Vec<(u64, Leg)> = others.collect();
@@ -82,10 +81,10 @@ fn of(connection: &Connection, call: &CallRecord) -> Result<Vec<(u64, Leg)>> {
         let id = leg.id as i64;
         next += 1;
         for question in questions {
-            let mut statement = connection.prepare_cached(question)?;
-            let mut rows = statement.query(params![id, from_us, to_us, ANSWERS_MAX])?;
-            while let Some(row) = rows.next()? {
-                let other = row.get::<_, i64>(0)? as u64;
+            let range = params![id, from_us, to_us, ANSWERS_MAX];
+            let others = connection.prepare(question).all(range, |row| row.get::<i64>(0))?;
+            for other in others {
+                let other = other as u64;
                 if all.len() < LEGS_MAX && !all.iter().any(|(_, known)| known.id == other) {
                     all.extend(named(connection, other)?);
                 }
@@ -97,10 +96,9 @@ fn of(connection: &Connection, call: &CallRecord) -> Result<Vec<(u64, Leg)>> {
 
 fn named(connection: &Connection, id: u64) -> Result<Option<(u64, Leg)>> {
     let sql = "SELECT calldate_us, callid FROM ringtap_cdr WHERE cdr_ID = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_row([id as i64], |row| {
-        let callid = row.get_ref(1)?.as_str()?.into();
-        Ok((row.get::<_, i64>(0)? as u64, Leg { id, callid }))
+    let found = connection.query_row(sql, [id as i64], |row| {
+        let callid = row.cell(1)?.as_str()?.into();
+        Ok((row.get::<i64>(0)? as u64, Leg { id, callid }))
     });
     found.optional()
 }

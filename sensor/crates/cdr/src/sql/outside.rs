@@ -4,8 +4,6 @@
 //! what that has columns for.
 
 mod find;
-#[cfg(test)]
-mod tests;
 
 use super::bind::{Address, CALLID_MAX, TEXT_MAX, Text, clip, file_name};
 use super::dialog::headers;
@@ -13,16 +11,18 @@ use super::names::Names;
 use super::tunnel;
 use super::write::{first_id, give_up, insert};
 use crate::clock;
+use crate::db::{Connection, Result, Statement, ToSql};
 use crate::id;
 use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
 use crate::record::Party;
-use rusqlite::{Connection, Statement, ToSql};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 pub(super) use find::{Requests, registers, transactions};
 
-type Result<T> = rusqlite::Result<T>;
+/// The tables in which records claim their IDs.
+pub(super) const TRANSACTIONS: &str = "ringtap_transaction";
+pub(super) const REGISTERS: &str = "ringtap_register";
 
 /// Bits of `flags` in our tables.
 const CHALLENGED: i64 = 1;
@@ -50,9 +50,9 @@ const REGISTER_BOTH: &str = "id_sensor, created_at, sipcallerip, sipcalledip, si
     ua_id, to_domain, vlan";
 
 static SQL_TRANSACTION: LazyLock<String> =
-    LazyLock::new(|| insert("ringtap_transaction", &format!("ID, {TRANSACTION}")));
+    LazyLock::new(|| insert(TRANSACTIONS, &format!("ID, {TRANSACTION}")));
 static SQL_REGISTER: LazyLock<String> =
-    LazyLock::new(|| insert("ringtap_register", &format!("ID, {REGISTER}")));
+    LazyLock::new(|| insert(REGISTERS, &format!("ID, {REGISTER}")));
 static SQL_STATE: LazyLock<String> =
     LazyLock::new(|| insert("register_state", &format!("ID, {REGISTER_BOTH}, state, expires")));
 static SQL_FAILED: LazyLock<String> =
@@ -89,22 +89,22 @@ impl<'s, 'c> Binder<'s, 'c> {
         Self { statement, at: 1 }
     }
 
-    fn bind(&mut self, value: impl ToSql) -> Result<()> {
+    fn bind(&mut self, value: impl ToSql) {
         self.at += 1;
-        self.statement.raw_bind_parameter(self.at, value)
+        self.statement.bind(self.at, value);
     }
 
-    fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) -> Result<()> {
-        texts.into_iter().try_for_each(|text| self.bind(Text(text, TEXT_MAX)))
+    fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) {
+        texts.into_iter().for_each(|text| self.bind(Text(text, TEXT_MAX)));
     }
 
-    fn address(&mut self, address: Option<SocketAddr>) -> Result<()> {
-        self.bind(address.map(|a| Address(a.ip())))?;
-        self.bind(address.map(|a| a.port()))
+    fn address(&mut self, address: Option<SocketAddr>) {
+        self.bind(address.map(|a| Address(a.ip())));
+        self.bind(address.map(|a| a.port()));
     }
 
-    fn time(&mut self, us: Option<u64>) -> Result<()> {
-        self.bind(us.map(signed))
+    fn time(&mut self, us: Option<u64>) {
+        self.bind(us.map(signed));
     }
 }
 
@@ -120,13 +120,13 @@ fn flags(challenged: bool, sighup: bool, tcp: bool) -> i64 {
 /// Inserts under the record's ID or the next free one; `None`: it is there already.
 fn insert_own(
     statement: &mut Statement<'_>,
+    table: &'static str,
     first: u64,
     mut is_there: impl FnMut(u64) -> Result<bool>,
 ) -> Result<Option<u64>> {
     let mut id = first;
     for taken in 0.. {
-        statement.raw_bind_parameter(1, id as i64)?;
-        if statement.raw_execute()? > 0 {
+        if statement.claim(table, id)? {
             break;
         }
         if is_there(id)? {
@@ -145,11 +145,11 @@ pub(super) fn put_transaction(
     t: &TransactionRecord,
 ) -> Result<Option<u64>> {
     let calldate = clock::database(t.first_us);
-    let mut own = connection.prepare_cached(&SQL_TRANSACTION)?;
-    bind_transaction(&mut own, &calldate, t)?;
+    let mut own = connection.prepare(&SQL_TRANSACTION);
+    bind_transaction(&mut own, &calldate, t);
     let first = first_id(t.id, t.id_sensor, t.first_us);
     let same = |id| Ok(find::transaction(connection, id)?.is_some_and(|there| there.is_same(t)));
-    let Some(id) = insert_own(&mut own, first, same)? else { return Ok(None) };
+    let Some(id) = insert_own(&mut own, TRANSACTIONS, first, same)? else { return Ok(None) };
     tunnel::write(connection, (id as i64, tunnel::REQUEST), &calldate, t.tunnel.as_ref())?;
     if t.is_message() {
         put_message(connection, names, id, &calldate, t)?;
@@ -160,41 +160,41 @@ pub(super) fn put_transaction(
     Ok(Some(id))
 }
 
-fn bind_transaction(own: &mut Statement<'_>, calldate: &str, t: &TransactionRecord) -> Result<()> {
+fn bind_transaction(own: &mut Statement<'_>, calldate: &str, t: &TransactionRecord) {
     let mut b = Binder::behind_id(own);
-    b.bind(calldate)?;
-    b.bind(t.id_sensor)?;
-    b.bind(t.call_key as i64)?;
-    b.bind(Text(&t.callid, CALLID_MAX))?;
+    b.bind(calldate);
+    b.bind(t.id_sensor);
+    b.bind(t.call_key as i64);
+    b.bind(Text(&t.callid, CALLID_MAX));
     // A method is never NULL: one that is not known is empty.
-    b.bind(clip(&t.method, TEXT_MAX))?;
-    b.bind(t.cseq)?;
-    b.bind(signed(t.first_us))?;
-    b.bind(signed(t.last_us))?;
-    b.time(t.request_us)?;
-    b.time(t.response_us)?;
-    b.time(t.delay_us)?;
-    b.address(t.caller.addr)?;
-    b.address(t.called.addr)?;
+    b.bind(clip(&t.method, TEXT_MAX));
+    b.bind(t.cseq);
+    b.bind(signed(t.first_us));
+    b.bind(signed(t.last_us));
+    b.time(t.request_us);
+    b.time(t.response_us);
+    b.time(t.delay_us);
+    b.address(t.caller.addr);
+    b.address(t.called.addr);
     for party in [&t.caller, &t.called] {
-        b.texts([&*party.number, &*party.domain, &*party.name])?;
+        b.texts([&*party.number, &*party.domain, &*party.name]);
     }
-    b.bind(Text(&t.caller.agent, AGENT_MAX))?;
-    b.bind(Text(&t.called.agent, AGENT_MAX))?;
-    b.bind(t.response_num)?;
-    b.texts([&*t.response])?;
-    b.bind(t.request_repetition)?;
-    b.bind(t.sip_messages)?;
+    b.bind(Text(&t.caller.agent, AGENT_MAX));
+    b.bind(Text(&t.called.agent, AGENT_MAX));
+    b.bind(t.response_num);
+    b.texts([&*t.response]);
+    b.bind(t.request_repetition);
+    b.bind(t.sip_messages);
     for body in [&t.request_body, &t.response_body] {
-        b.texts([&*body.content_type])?;
-        b.bind(body.length)?;
+        b.texts([&*body.content_type]);
+        b.bind(body.length);
     }
-    b.bind(Text(&t.content, CONTENT_MAX))?;
-    b.texts([&*t.event, &*t.digest_username])?;
-    b.bind(flags(t.challenged, t.sighup, t.tcp))?;
-    b.bind(t.vlan)?;
-    b.bind(t.repeats)?;
-    b.texts([&*t.malformed])
+    b.bind(Text(&t.content, CONTENT_MAX));
+    b.texts([&*t.event, &*t.digest_username]);
+    b.bind(flags(t.challenged, t.sighup, t.tcp));
+    b.bind(t.vlan);
+    b.bind(t.repeats);
+    b.texts([&*t.malformed]);
 }
 
 fn put_message(
@@ -207,29 +207,29 @@ fn put_message(
     let content_type = names.content_type(connection, &t.request_body.content_type)?;
     let response = names.response(connection, &t.response)?;
     let agents = agents(connection, names, t)?;
-    let mut statement = connection.prepare_cached(&SQL_MESSAGE)?;
-    statement.raw_bind_parameter(1, id as i64)?;
+    let mut statement = connection.prepare(&SQL_MESSAGE);
+    statement.bind(1, id as i64);
     let reversed = |text: &str| clip(text, TEXT_MAX).chars().rev().collect::<String>();
     let mut b = Binder::behind_id(&mut statement);
-    b.bind(content_type.unwrap_or_default())?;
-    b.bind(calldate)?;
+    b.bind(content_type.unwrap_or_default());
+    b.bind(calldate);
     let (caller, called) = (&t.caller, &t.called);
-    b.texts([&*caller.number, &*caller.domain, &reversed(&caller.number)])?;
-    b.texts([&*caller.name, &reversed(&caller.name)])?;
-    b.texts([&*called.number, &*called.domain, &reversed(&called.number)])?;
-    b.bind(caller.addr.map(|a| Address(a.ip())))?;
-    b.bind(called.addr.map(|a| Address(a.ip())))?;
-    b.bind(response)?;
-    b.bind(t.response_num)?;
-    b.bind((t.id_sensor > 0).then_some(t.id_sensor))?;
-    b.bind(t.vlan)?;
-    b.bind(agents[0])?;
-    b.bind(agents[1])?;
-    b.bind(file_name(&t.callid))?;
-    b.bind(Text(&t.content, CONTENT_MAX))?;
-    b.bind(t.request_body.length.min(0xff_ffff))?;
-    b.bind(t.delay_us.map(|us| signed(us.saturating_add(500) / 1000).min(65_535)))?;
-    statement.raw_execute().map(|_| ())
+    b.texts([&*caller.number, &*caller.domain, &reversed(&caller.number)]);
+    b.texts([&*caller.name, &reversed(&caller.name)]);
+    b.texts([&*called.number, &*called.domain, &reversed(&called.number)]);
+    b.bind(caller.addr.map(|a| Address(a.ip())));
+    b.bind(called.addr.map(|a| Address(a.ip())));
+    b.bind(response);
+    b.bind(t.response_num);
+    b.bind((t.id_sensor > 0).then_some(t.id_sensor));
+    b.bind(t.vlan);
+    b.bind(agents[0]);
+    b.bind(agents[1]);
+    b.bind(file_name(&t.callid));
+    b.bind(Text(&t.content, CONTENT_MAX));
+    b.bind(t.request_body.length.min(0xff_ffff));
+    b.bind(t.delay_us.map(|us| signed(us.saturating_add(500) / 1000).min(65_535)));
+    statement.run()
 }
 
 fn put_sip_msg(
@@ -243,39 +243,39 @@ fn put_sip_msg(
     let types = [content_type(&t.request_body)?, content_type(&t.response_body)?];
     let response = names.response(connection, &t.response)?;
     let agents = agents(connection, names, t)?;
-    let mut statement = connection.prepare_cached(&SQL_SIP_MSG)?;
-    statement.raw_bind_parameter(1, id as i64)?;
+    let mut statement = connection.prepare(&SQL_SIP_MSG);
+    statement.bind(1, id as i64);
     let ip = |party: &Party| party.addr.map(|a| Address(a.ip()));
     let port = |party: &Party| party.addr.map(|a| a.port());
     let mut b = Binder::behind_id(&mut statement);
-    b.bind(calldate)?;
-    b.bind(t.type_code())?;
-    b.bind(ip(&t.caller))?;
-    b.bind(ip(&t.called))?;
-    b.bind(port(&t.caller))?;
-    b.bind(port(&t.called))?;
-    b.texts([&*t.caller.number, &*t.called.number, &*t.caller.domain, &*t.called.domain])?;
-    b.bind(agents[0])?;
-    b.bind(agents[1])?;
-    b.texts([&*t.caller.name, &*t.callid])?;
-    b.bind(t.cseq)?;
-    b.bind(types[0])?;
-    b.bind(t.request_body.length.min(0xff_ffff))?;
-    b.bind(types[1])?;
-    b.bind(t.response_body.length.min(0xff_ffff))?;
-    b.bind(t.response_num)?;
-    b.bind(response)?;
-    b.bind(signed(t.first_us))?;
-    b.bind(t.request_repetition.min(65_535))?;
+    b.bind(calldate);
+    b.bind(t.type_code());
+    b.bind(ip(&t.caller));
+    b.bind(ip(&t.called));
+    b.bind(port(&t.caller));
+    b.bind(port(&t.called));
+    b.texts([&*t.caller.number, &*t.called.number, &*t.caller.domain, &*t.called.domain]);
+    b.bind(agents[0]);
+    b.bind(agents[1]);
+    b.texts([&*t.caller.name, &*t.callid]);
+    b.bind(t.cseq);
+    b.bind(types[0]);
+    b.bind(t.request_body.length.min(0xff_ffff));
+    b.bind(types[1]);
+    b.bind(t.response_body.length.min(0xff_ffff));
+    b.bind(t.response_num);
+    b.bind(response);
+    b.bind(signed(t.first_us));
+    b.bind(t.request_repetition.min(65_535));
     for us in [t.request_us, t.response_us] {
-        b.bind(us.map(clock::database))?;
-        b.bind(us.map(|us| signed(us % 1_000_000)))?;
+        b.bind(us.map(clock::database));
+        b.bind(us.map(|us| signed(us % 1_000_000)));
     }
-    b.bind(t.delay_us.map(|us| signed(us.saturating_add(500) / 1000)))?;
-    b.bind(t.qualify_ok())?;
-    b.bind((t.id_sensor > 0).then_some(t.id_sensor))?;
-    b.bind(t.vlan)?;
-    statement.raw_execute().map(|_| ())
+    b.bind(t.delay_us.map(|us| signed(us.saturating_add(500) / 1000)));
+    b.bind(t.qualify_ok());
+    b.bind((t.id_sensor > 0).then_some(t.id_sensor));
+    b.bind(t.vlan);
+    statement.run()
 }
 
 fn agents(
@@ -294,62 +294,62 @@ pub(super) fn put_register(
     r: &RegisterRecord,
 ) -> Result<Option<u64>> {
     let calldate = clock::database(r.created_us);
-    let mut own = connection.prepare_cached(&SQL_REGISTER)?;
-    bind_register(&mut own, &calldate, r)?;
+    let mut own = connection.prepare(&SQL_REGISTER);
+    bind_register(&mut own, &calldate, r);
     let first = first_id(r.id, r.id_sensor, r.created_us);
     let same = |id| Ok(find::register(connection, id)?.is_some_and(|there| there.is_same(r)));
-    let Some(id) = insert_own(&mut own, first, same)? else { return Ok(None) };
+    let Some(id) = insert_own(&mut own, REGISTERS, first, same)? else { return Ok(None) };
     tunnel::write(connection, (id as i64, tunnel::REGISTER), &calldate, r.tunnel.as_ref())?;
     let agent = names.agent(connection, &r.agent)?;
     let failed = r.state == RegisterState::Failed;
     let sql = if failed { &SQL_FAILED } else { &SQL_STATE };
-    let mut statement = connection.prepare_cached(sql)?;
-    statement.raw_bind_parameter(1, id as i64)?;
+    let mut statement = connection.prepare(sql);
+    statement.bind(1, id as i64);
     let mut b = Binder::behind_id(&mut statement);
-    b.bind(r.id_sensor)?;
-    b.bind(&calldate)?;
-    b.bind(r.src.map(|a| Address(a.ip())))?;
-    b.bind(r.dst.map(|a| Address(a.ip())))?;
-    b.bind(r.src.map(|a| a.port()))?;
-    b.bind(r.dst.map(|a| a.port()))?;
-    b.texts([&*r.from_num, &*r.to_num, &*r.contact_num, &*r.contact_domain])?;
-    b.texts([&*r.digest_username, &*r.digest_realm])?;
-    b.bind(agent)?;
-    b.texts([&*r.to_domain])?;
-    b.bind(r.vlan)?;
+    b.bind(r.id_sensor);
+    b.bind(&calldate);
+    b.bind(r.src.map(|a| Address(a.ip())));
+    b.bind(r.dst.map(|a| Address(a.ip())));
+    b.bind(r.src.map(|a| a.port()));
+    b.bind(r.dst.map(|a| a.port()));
+    b.texts([&*r.from_num, &*r.to_num, &*r.contact_num, &*r.contact_domain]);
+    b.texts([&*r.digest_username, &*r.digest_realm]);
+    b.bind(agent);
+    b.texts([&*r.to_domain]);
+    b.bind(r.vlan);
     if failed {
-        b.bind(r.counter)?;
+        b.bind(r.counter);
     } else {
-        b.bind(r.state.code())?;
-        b.bind(r.expires.map(|seconds| seconds.min(0x7f_ffff)))?;
+        b.bind(r.state.code());
+        b.bind(r.expires.map(|seconds| seconds.min(0x7f_ffff)));
     }
-    statement.raw_execute()?;
+    statement.run()?;
     Ok(Some(id))
 }
 
-fn bind_register(own: &mut Statement<'_>, calldate: &str, r: &RegisterRecord) -> Result<()> {
+fn bind_register(own: &mut Statement<'_>, calldate: &str, r: &RegisterRecord) {
     let mut b = Binder::behind_id(own);
-    b.bind(calldate)?;
-    b.bind(r.id_sensor)?;
-    b.bind(r.register_key as i64)?;
-    b.bind(r.call_key as i64)?;
-    b.bind(Text(&r.callid, CALLID_MAX))?;
-    b.bind(signed(r.created_us))?;
-    b.bind(r.state.code())?;
-    b.bind(r.counter)?;
-    b.address(r.src)?;
-    b.address(r.dst)?;
-    b.texts([&*r.from_num, &*r.from_domain, &*r.to_num, &*r.to_domain])?;
-    b.texts([&*r.contact_num, &*r.contact_domain, &*r.digest_username, &*r.digest_realm])?;
-    b.bind(Text(&r.agent, AGENT_MAX))?;
-    b.bind(r.expires_asked)?;
-    b.bind(r.expires)?;
-    b.bind(r.response_num)?;
-    b.texts([&*r.response])?;
-    b.time(r.rrd_us)?;
-    b.bind(r.request_repetition)?;
-    b.bind(r.refreshes)?;
-    b.bind(flags(r.challenged, r.sighup, r.tcp))?;
-    b.bind(r.vlan)?;
-    b.texts([&*r.malformed])
+    b.bind(calldate);
+    b.bind(r.id_sensor);
+    b.bind(r.register_key as i64);
+    b.bind(r.call_key as i64);
+    b.bind(Text(&r.callid, CALLID_MAX));
+    b.bind(signed(r.created_us));
+    b.bind(r.state.code());
+    b.bind(r.counter);
+    b.address(r.src);
+    b.address(r.dst);
+    b.texts([&*r.from_num, &*r.from_domain, &*r.to_num, &*r.to_domain]);
+    b.texts([&*r.contact_num, &*r.contact_domain, &*r.digest_username, &*r.digest_realm]);
+    b.bind(Text(&r.agent, AGENT_MAX));
+    b.bind(r.expires_asked);
+    b.bind(r.expires);
+    b.bind(r.response_num);
+    b.texts([&*r.response]);
+    b.time(r.rrd_us);
+    b.bind(r.request_repetition);
+    b.bind(r.refreshes);
+    b.bind(flags(r.challenged, r.sighup, r.tcp));
+    b.bind(r.vlan);
+    b.texts([&*r.malformed]);
 }

@@ -8,13 +8,11 @@ pub(super) mod headers;
 use super::bind::{Address, TEXT_MAX, Text, clip, file_name};
 use super::names::Names;
 use super::read::{Columns, Ip};
+use crate::db::{Connection, OptionalExtension, Result, Row, Statement, params};
 use crate::record::dialog::{Branch, DIALOG, Dialog, SideTables, Timer, Transfer};
 use crate::record::{CallRecord, Reason, Side};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
-
-type Result<T> = rusqlite::Result<T>;
 
 static NAMES: LazyLock<String> = LazyLock::new(|| {
     let names: Vec<_> = DIALOG.iter().map(|column| column.name).collect();
@@ -28,7 +26,7 @@ static SELECT: LazyLock<String> =
 const BRANCH: &str = "tag, cseq, addr, port, called, called_domain, ua, first_us, ringing_us, \
     answered_us, ended_us, bye, response_num, response, reason_sip_cause, reason_sip_text, \
     reason_q850_cause, reason_q850_text, won";
-const TRANSFER: &str = "at_us, by, refer_to, number, attended, status, result";
+const TRANSFER: &str = "at_us, \"by\", refer_to, number, attended, status, result";
 
 fn insert(table: &str, columns: &str) -> String {
     let marks = vec!["?"; columns.split(',').count()].join(",");
@@ -38,12 +36,12 @@ fn insert(table: &str, columns: &str) -> String {
 /// The statement that every call needs; rarer ones are taken from the cache.
 pub(super) struct Writer<'c> {
     connection: &'c Connection,
-    dialog: CachedStatement<'c>,
+    dialog: Statement<'c>,
 }
 
 impl<'c> Writer<'c> {
-    pub(super) fn prepare(connection: &'c Connection) -> Result<Self> {
-        Ok(Self { connection, dialog: connection.prepare_cached(&INSERT)? })
+    pub(super) fn prepare(connection: &'c Connection) -> Self {
+        Self { connection, dialog: connection.prepare(&INSERT) }
     }
 
     /// Everything of a call's signalling.
@@ -54,12 +52,12 @@ impl<'c> Writer<'c> {
         call: &CallRecord,
         names: &mut Names,
     ) -> Result<()> {
-        self.dialog.raw_bind_parameter(1, id)?;
-        self.dialog.raw_bind_parameter(2, calldate)?;
+        self.dialog.bind(1, id);
+        self.dialog.bind(2, calldate);
         for (at, column) in (3..).zip(DIALOG) {
-            self.dialog.raw_bind_parameter(at, (column.value)(call))?;
+            self.dialog.bind(at, (column.value)(call));
         }
-        self.dialog.raw_execute()?;
+        self.dialog.run()?;
         for (index, branch) in call.dialog.branches.iter().enumerate() {
             self.branch(id, calldate, index, branch)?;
             self.next_branch(id, calldate, call, branch, names)?;
@@ -73,7 +71,7 @@ impl<'c> Writer<'c> {
 
     fn branch(&self, id: i64, calldate: &str, index: usize, b: &Branch) -> Result<()> {
         let sql = insert("ringtap_branch", &format!("cdr_ID, calldate, \"index\", {BRANCH}"));
-        self.connection.prepare_cached(&sql)?.execute(params![
+        self.connection.prepare(&sql).execute(params![
             id,
             calldate,
             index as i64,
@@ -121,7 +119,7 @@ impl<'c> Writer<'c> {
         let on_the_way = &call.dialog.side_tables.proxies;
         let mut proxies = on_the_way.iter().filter(|ip| **ip != called.ip()).map(|ip| Address(*ip));
         let c = self.connection;
-        c.prepare_cached(sql)?.execute(params![
+        c.prepare(sql).execute(params![
             id,
             calldate,
             Text(&caller.number, TEXT_MAX),
@@ -158,7 +156,7 @@ impl<'c> Writer<'c> {
 
     fn transfer(&self, id: i64, calldate: &str, index: usize, t: &Transfer) -> Result<()> {
         let sql = insert("ringtap_transfer", &format!("cdr_ID, calldate, \"index\", {TRANSFER}"));
-        self.connection.prepare_cached(&sql)?.execute(params![
+        self.connection.prepare(&sql).execute(params![
             id,
             calldate,
             index as i64,
@@ -186,25 +184,18 @@ impl<'c> Writer<'c> {
                 VALUES (?, ?, ?, ?, ?, ?)";
             let (ip, port) = (Address(one.addr.ip()), one.addr.port());
             let caller = one.side == Side::Caller;
-            c.prepare_cached(sql)?.execute(params![
-                id,
-                calldate,
-                ip,
-                port,
-                caller,
-                one.ptime_ms
-            ])?;
+            c.prepare(sql).execute(params![id, calldate, ip, port, caller, one.ptime_ms])?;
         }
         for one in &rows.proxies {
             let sql = "INSERT INTO cdr_proxy (cdr_ID, calldate, dst) VALUES (?, ?, ?)";
-            c.prepare_cached(sql)?.execute(params![id, calldate, Address(*one)])?;
+            c.prepare(sql).execute(params![id, calldate, Address(*one)])?;
         }
         for one in &rows.responses {
             let sql = "INSERT INTO cdr_sipresp (cdr_ID, calldate, SIPresponse_id, SIPresponseNum) \
                 VALUES (?, ?, ?, ?)";
             let status: Option<u16> = one.get(..3).and_then(|digits| digits.parse().ok());
             let text = names.response(c, one)?;
-            c.prepare_cached(sql)?.execute(params![id, calldate, text, status])?;
+            c.prepare(sql).execute(params![id, calldate, text, status])?;
         }
         for one in &rows.history {
             let sql = "INSERT INTO cdr_siphistory (cdr_ID, calldate, time, SIPrequest_id, \
@@ -214,8 +205,7 @@ impl<'c> Writer<'c> {
                 Some(_) => (None, names.response(c, &one.text)?),
             };
             let since = one.since_us as i64;
-            c.prepare_cached(sql)?
-                .execute(params![id, calldate, since, request, response, one.status])?;
+            c.prepare(sql).execute(params![id, calldate, since, request, response, one.status])?;
         }
         Ok(())
     }
@@ -223,15 +213,16 @@ impl<'c> Writer<'c> {
 
 /// What is stored of a call's signalling; nothing of a call that an earlier version stored.
 pub(super) fn read(connection: &Connection, id: u64) -> Result<Dialog> {
-    let mut statement = connection.prepare_cached(&SELECT)?;
-    let mut dialog = statement.query_row([id as i64], dialog_of).optional()?.unwrap_or_default();
+    let mut dialog = connection
+        .prepare(&SELECT)
+        .query_row([id as i64], dialog_of)
+        .optional()?
+        .unwrap_or_default();
     let sql = format!("SELECT {BRANCH} FROM ringtap_branch WHERE cdr_ID = ?1 ORDER BY \"index\"");
-    let mut statement = connection.prepare_cached(&sql)?;
-    dialog.branches = statement.query_map([id as i64], branch_of)?.collect::<Result<_>>()?;
+    dialog.branches = connection.prepare(&sql).all([id as i64], branch_of)?;
     let sql =
         format!("SELECT {TRANSFER} FROM ringtap_transfer WHERE cdr_ID = ?1 ORDER BY \"index\"");
-    let mut statement = connection.prepare_cached(&sql)?;
-    dialog.transfers = statement.query_map([id as i64], transfer_of)?.collect::<Result<_>>()?;
+    dialog.transfers = connection.prepare(&sql).all([id as i64], transfer_of)?;
     dialog.custom_headers = headers::read(connection, id)?;
     Ok(dialog)
 }

@@ -1,16 +1,18 @@
 //! The tables of what is outside of calls, with real files.
 
+use super::raw;
 use crate::filter::outside::OutsideFilter;
 use crate::fixture;
 use crate::outside::{RegisterRecord, RegisterState, TransactionRecord};
 use crate::record::Record;
-use crate::sqlite::Sqlite;
+use crate::sql::Database;
+use crate::sqlite::create;
 use crate::store::{Store, Written};
 use std::ops::ControlFlow::Continue;
 
-fn store() -> (tempfile::TempDir, Sqlite) {
+fn store() -> (tempfile::TempDir, Database) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Sqlite::create(&dir.path().join("a.db")).unwrap();
+    let store = create(&dir.path().join("a.db")).unwrap();
     (dir, store)
 }
 
@@ -18,7 +20,7 @@ fn transaction(n: u64, method: &str) -> TransactionRecord {
     fixture::transaction(n, method)
 }
 
-fn registers(store: &mut Sqlite, filter: &OutsideFilter) -> Vec<RegisterRecord> {
+fn registers(store: &mut Database, filter: &OutsideFilter) -> Vec<RegisterRecord> {
     let mut found = Vec::new();
     let mut each = |record| {
         found.push(record);
@@ -28,7 +30,7 @@ fn registers(store: &mut Sqlite, filter: &OutsideFilter) -> Vec<RegisterRecord> 
     found
 }
 
-fn requests(store: &mut Sqlite, filter: &OutsideFilter) -> [Vec<TransactionRecord>; 2] {
+fn requests(store: &mut Database, filter: &OutsideFilter) -> [Vec<TransactionRecord>; 2] {
     let (mut messages, mut others) = (Vec::new(), Vec::new());
     let into = |found: &mut Vec<_>, record| {
         found.push(record);
@@ -127,7 +129,7 @@ fn each_filter_finds_its_records() {
 
 #[test]
 fn a_query_that_knows_the_schema_works() {
-    let (_dir, mut store) = store();
+    let (dir, mut store) = store();
     let batch = [
         Record::Transaction(Box::new(transaction(5, "MESSAGE"))),
         Record::Transaction(Box::new(transaction(6, "OPTIONS"))),
@@ -139,8 +141,8 @@ fn a_query_that_knows_the_schema_works() {
         })),
     ];
     store.write(&batch).unwrap();
-    let line =
-        |sql: &str| -> String { store.connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let file = raw(&dir.path().join("a.db"));
+    let line = |sql: &str| -> String { file.query_row(sql, [], |row| row.get(0)).unwrap() };
     assert_eq!(
         line(
             "SELECT caller || ' ' || called_reverse || ' ' || hex(sipcallerip) || ' ' || \

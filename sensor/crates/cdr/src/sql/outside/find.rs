@@ -1,20 +1,18 @@
 //! Registrations and requests outside of calls, out of the database.
 
 use super::{CHALLENGED, REGISTER, SIGHUP, TCP, TRANSACTION};
+use crate::db::{Connection, OptionalExtension, Result, Row};
 use crate::filter::outside::OutsideFilter;
 use crate::outside::{Body, RegisterRecord, RegisterState, TransactionRecord};
-use crate::sqlite::bind::Address;
-use crate::sqlite::dialog::headers;
-use crate::sqlite::read::{Columns, Where, anywhere, boxed, range, times};
-use crate::sqlite::tunnel;
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::sql::bind::Address;
+use crate::sql::dialog::headers;
+use crate::sql::read::{Columns, Where, anywhere, boxed, range, times};
+use crate::sql::tunnel;
 use std::ops::ControlFlow;
-
-type Result<T> = rusqlite::Result<T>;
 
 /// Which requests are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::sqlite) enum Requests {
+pub(in crate::sql) enum Requests {
     /// MESSAGEs.
     Messages,
     /// All others.
@@ -22,7 +20,7 @@ pub(in crate::sqlite) enum Requests {
 }
 
 /// Gives the requests that the filter finds, by time; a limit keeps the latest.
-pub(in crate::sqlite) fn transactions(
+pub(in crate::sql) fn transactions(
     connection: &Connection,
     which: Requests,
     filter: &OutsideFilter,
@@ -51,7 +49,7 @@ pub(in crate::sqlite) fn transactions(
 }
 
 /// Gives the changes of registrations that the filter finds, by time; a limit keeps the latest.
-pub(in crate::sqlite) fn registers(
+pub(in crate::sql) fn registers(
     connection: &Connection,
     filter: &OutsideFilter,
     each: &mut dyn FnMut(RegisterRecord) -> ControlFlow<()>,
@@ -114,31 +112,25 @@ fn select<T>(
     read: impl Fn(&Row<'_>) -> Result<T>,
     each: &mut dyn FnMut(T) -> ControlFlow<()>,
 ) -> Result<()> {
-    let limit = filter.filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let limit =
+        filter.filter.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     question.push(limit);
     let sql = format!(
         "SELECT * FROM (SELECT ID, {columns} FROM {table}{} \
-         ORDER BY calldate DESC, ID DESC LIMIT ?) ORDER BY calldate, ID",
+         ORDER BY calldate DESC, ID DESC LIMIT ?) AS latest ORDER BY calldate, ID",
         question.text()
     );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(question.values()))?;
-    while let Some(row) = rows.next()? {
-        if each(read(row)?).is_break() {
-            break;
-        }
-    }
-    Ok(())
+    connection.prepare(&sql).each(question.values(), |row| Ok(each(read(row)?)))
 }
 
 pub(super) fn transaction(connection: &Connection, id: u64) -> Result<Option<TransactionRecord>> {
     let sql = format!("SELECT ID, {TRANSACTION} FROM ringtap_transaction WHERE ID = ?1");
-    connection.prepare_cached(&sql)?.query_row([id as i64], transaction_of).optional()
+    connection.prepare(&sql).query_row([id as i64], transaction_of).optional()
 }
 
 pub(super) fn register(connection: &Connection, id: u64) -> Result<Option<RegisterRecord>> {
     let sql = format!("SELECT ID, {REGISTER} FROM ringtap_register WHERE ID = ?1");
-    connection.prepare_cached(&sql)?.query_row([id as i64], register_of).optional()
+    connection.prepare(&sql).query_row([id as i64], register_of).optional()
 }
 
 /// A number that may be NULL, and that SQLite keeps with a sign.

@@ -1,17 +1,14 @@
-//! Values of records as SQLite takes them.
+//! Values of records as a database takes them.
 //!
 //! It runs no statement.
 
 use super::names::Texts;
 use crate::clock;
 use crate::column::{CDR, LEG, LEGS, Value};
+use crate::db::{Cell, Statement, ToSql};
 use crate::record::{CallRecord, Side, Step};
 use crate::stream::StreamRecord;
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Statement, ToSql};
 use std::net::IpAddr;
-
-type Result<T> = rusqlite::Result<T>;
 
 /// Texts are cut here, as the schema's columns are.
 pub(super) const TEXT_MAX: usize = 255;
@@ -35,45 +32,36 @@ pub(super) const MULTI_CALL: i64 = 4;
 pub(super) const INEXACT: i64 = 8;
 
 /// Binds everything of `cdr` but the ID.
-pub(super) fn bind_cdr(
-    statement: &mut Statement<'_>,
-    call: &CallRecord,
-    texts: &Texts,
-) -> Result<()> {
+pub(super) fn bind_cdr(statement: &mut Statement<'_>, call: &CallRecord, texts: &Texts) {
     let mut at = 0;
     let mut bind = |value: Value<'_>| {
         at += 1;
-        statement.raw_bind_parameter(at, value)
+        statement.bind(at, value);
     };
     for column in CDR {
-        bind((column.value)(call))?;
+        bind((column.value)(call));
     }
     for (_, side) in LEGS {
         let main = call.main_stream(side);
         for column in LEG {
-            bind(main.map_or(Value::Null, |(index, s)| (column.value)(call, s, index)))?;
+            bind(main.map_or(Value::Null, |(index, s)| (column.value)(call, s, index)));
         }
     }
     for text in [&call.caller.number, &call.caller.name, &call.called.number] {
         let reversed: String = clip(text, TEXT_MAX).chars().rev().collect();
-        bind(if reversed.is_empty() { Value::Null } else { Value::Text(&reversed) })?;
+        bind(if reversed.is_empty() { Value::Null } else { Value::Text(&reversed) });
     }
     for id in [texts.response, texts.sip, texts.q850, texts.caller_agent, texts.called_agent] {
-        bind(id.map_or(Value::Null, Value::Int))?;
+        bind(id.map_or(Value::Null, Value::Int));
     }
-    Ok(())
 }
 
 /// Binds the columns of [`STREAM`] from parameter `at` on.
-pub(super) fn bind_stream(
-    statement: &mut Statement<'_>,
-    at: usize,
-    s: &StreamRecord,
-) -> Result<()> {
+pub(super) fn bind_stream(statement: &mut Statement<'_>, at: usize, s: &StreamRecord) {
     let mut at = at - 1;
     let mut bind = |value: &dyn ToSql| {
         at += 1;
-        statement.raw_bind_parameter(at, value)
+        statement.bind(at, value);
     };
     let side = s.side.map(|side| i64::from(side == Side::Callee));
     let bits = [
@@ -85,41 +73,41 @@ pub(super) fn bind_stream(
     let flags = bits.iter().filter(|(is, _)| *is).fold(0, |flags, (_, bit)| flags | bit);
     let counts = [s.received, s.lost, s.reordered, s.duplicate];
     let (rtcp, mos, ttl) = (s.rtcp, s.mos, s.ttl);
-    bind(&Address(s.src.ip()))?;
-    bind(&s.src.port())?;
-    bind(&Address(s.dst.ip()))?;
-    bind(&s.dst.port())?;
-    bind(&side)?;
-    bind(&s.ssrc)?;
-    bind(&s.payload)?;
-    bind(&Text(&s.codec, TEXT_MAX))?;
-    bind(&(s.clock_rate > 0).then_some(s.clock_rate))?;
-    bind(&s.clock_inferred)?;
+    bind(&Address(s.src.ip()));
+    bind(&s.src.port());
+    bind(&Address(s.dst.ip()));
+    bind(&s.dst.port());
+    bind(&side);
+    bind(&s.ssrc);
+    bind(&s.payload);
+    bind(&Text(&s.codec, TEXT_MAX));
+    bind(&(s.clock_rate > 0).then_some(s.clock_rate));
+    bind(&s.clock_inferred);
     for number in [s.first_us, s.last_us].into_iter().chain(counts) {
-        bind(&(number.min(i64::MAX as u64) as i64))?;
+        bind(&(number.min(i64::MAX as u64) as i64));
     }
-    bind(&s.jitter_ms_avg)?;
-    bind(&s.jitter_ms_max)?;
-    bind(&list(&s.sl))?;
-    bind(&list(&s.d))?;
+    bind(&s.jitter_ms_avg);
+    bind(&s.jitter_ms_max);
+    bind(&list(&s.sl));
+    bind(&list(&s.d));
     for score in [mos.f1, mos.f2, mos.adapt, mos.f1_min, mos.f2_min, mos.adapt_min, mos.min] {
-        bind(&score)?;
+        bind(&score);
     }
-    bind(&rtcp.map(|r| r.loss))?;
-    bind(&rtcp.map(|r| r.maxfr))?;
-    bind(&rtcp.map(|r| r.avgfr))?;
-    bind(&rtcp.map(|r| r.maxjitter_ms))?;
-    bind(&rtcp.map(|r| r.avgjitter_ms))?;
-    bind(&rtcp.and_then(|r| r.maxrtd_ms))?;
-    bind(&rtcp.and_then(|r| r.avgrtd_ms))?;
-    bind(&rtcp.map(|r| r.fraclost_pktcount))?;
-    bind(&s.sdp_ptime_ms)?;
-    bind(&s.rtp_ptime_ms)?;
-    bind(&ttl.map(|ttl| ttl.min))?;
-    bind(&ttl.map(|ttl| ttl.max))?;
-    bind(&ttl.map(|ttl| ttl.avg))?;
-    bind(&flags)?;
-    bind(&(s.spool_key as i64))
+    bind(&rtcp.map(|r| r.loss));
+    bind(&rtcp.map(|r| r.maxfr));
+    bind(&rtcp.map(|r| r.avgfr));
+    bind(&rtcp.map(|r| r.maxjitter_ms));
+    bind(&rtcp.map(|r| r.avgjitter_ms));
+    bind(&rtcp.and_then(|r| r.maxrtd_ms));
+    bind(&rtcp.and_then(|r| r.avgrtd_ms));
+    bind(&rtcp.map(|r| r.fraclost_pktcount));
+    bind(&s.sdp_ptime_ms);
+    bind(&s.rtp_ptime_ms);
+    bind(&ttl.map(|ttl| ttl.min));
+    bind(&ttl.map(|ttl| ttl.max));
+    bind(&ttl.map(|ttl| ttl.avg));
+    bind(&flags);
+    bind(&(s.spool_key as i64));
 }
 
 /// Counts with commas between, or nothing when all are 0.
@@ -159,12 +147,8 @@ pub(super) fn clip(text: &str, max: usize) -> &str {
 pub(super) struct Text<'a>(pub(super) &'a str, pub(super) usize);
 
 impl ToSql for Text<'_> {
-    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
-        if self.0.is_empty() {
-            Ok(ToSqlOutput::Borrowed(ValueRef::Null))
-        } else {
-            Ok(clip(self.0, self.1).into())
-        }
+    fn cell(&self) -> Cell {
+        if self.0.is_empty() { Cell::Null } else { clip(self.0, self.1).cell() }
     }
 }
 
@@ -172,28 +156,25 @@ impl ToSql for Text<'_> {
 pub(super) struct Address(pub(super) IpAddr);
 
 impl ToSql for Address {
-    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
-        Ok(match self.0.to_canonical() {
-            IpAddr::V4(v4) => v4.octets().to_vec().into(),
-            IpAddr::V6(v6) => v6.octets().to_vec().into(),
+    fn cell(&self) -> Cell {
+        Cell::Bytes(match self.0.to_canonical() {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
         })
     }
 }
 
 impl ToSql for Value<'_> {
-    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
-        Ok(match *self {
-            Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
-            Self::Int(number) => number.into(),
-            Self::Id(number) => (number as i64).into(),
-            Self::Seconds(us) => (clock::milliseconds(us) as f64 / 1e3).into(),
-            Self::Real(number) => number.into(),
-            Self::Text(text) => clip(text, TEXT_MAX).into(),
-            Self::Ip(address) => match address.to_canonical() {
-                IpAddr::V4(v4) => v4.octets().to_vec().into(),
-                IpAddr::V6(v6) => v6.octets().to_vec().into(),
-            },
-            Self::Time(us) => clock::database(us).into(),
-        })
+    fn cell(&self) -> Cell {
+        match *self {
+            Self::Null => Cell::Null,
+            Self::Int(number) => Cell::Int(number),
+            Self::Id(number) => Cell::Int(number as i64),
+            Self::Seconds(us) => Cell::Real(clock::milliseconds(us) as f64 / 1e3),
+            Self::Real(number) => number.cell(),
+            Self::Text(text) => clip(text, TEXT_MAX).cell(),
+            Self::Ip(address) => Address(address).cell(),
+            Self::Time(us) => Cell::Text(clock::database(us)),
+        }
     }
 }

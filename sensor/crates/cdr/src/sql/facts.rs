@@ -3,11 +3,10 @@
 //! The question is that of `read`; nothing is summed here.
 
 use super::read::{Columns, SOURCES, conditions};
+use crate::db::{Connection, Result, Row};
 use crate::filter::Filter;
 use crate::store::totals::Fact;
-use rusqlite::{Connection, Row};
-
-type Result<T> = rusqlite::Result<T>;
+use std::ops::ControlFlow;
 
 const FACTS: &str = "SELECT c.connect_duration, c.bye, c.lastSIPresponseNum, c.progress_time, \
     said.srd, said.srd_failed, said.sdd, said.sdt, said.sdt_failed, \
@@ -21,19 +20,18 @@ pub(super) fn facts(
 ) -> Result<()> {
     let mut question = conditions(filter);
     let mut sql = format!(
-        "{FACTS} {SOURCES} LEFT JOIN ringtap_dialog said ON said.cdr_ID = c.ID{}",
+        "{FACTS} {SOURCES} LEFT JOIN ringtap_dialog said ON said.cdr_ID = c.ID \
+         AND said.calldate = c.calldate{}",
         question.text()
     );
     if let Some(limit) = filter.limit {
         sql.push_str(" ORDER BY c.calldate DESC, c.ID DESC LIMIT ?");
         question.push(i64::try_from(limit).unwrap_or(i64::MAX));
     }
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(question.values()))?;
-    while let Some(row) = rows.next()? {
+    connection.prepare(&sql).each(question.values(), |row| {
         each(fact(row)?);
-    }
-    Ok(())
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 fn fact(row: &Row<'_>) -> Result<Fact> {

@@ -4,11 +4,9 @@
 //! It remembers numbers for as long as their rows cannot vanish: not past a failed transaction.
 
 use super::bind::{TEXT_MAX, clip};
+use crate::db::{Connection, Result};
 use crate::record::CallRecord;
-use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
-
-type Result<T> = rusqlite::Result<T>;
 
 /// Texts whose numbers are remembered; beyond it all are forgotten and asked for again.
 const NAMES_MAX: usize = 20_000;
@@ -131,17 +129,10 @@ impl Names {
                 "SELECT id FROM cdr_custom_headers WHERE header_field = ?1",
                 "INSERT INTO cdr_custom_headers (id, header_field, dynamic_table, dynamic_column) \
                  SELECT n, ?1, iif(n <= 16, 1, NULL), iif(n <= 16, n, NULL) \
-                 FROM (SELECT coalesce(max(id), 0) + 1 AS n FROM cdr_custom_headers)",
+                 FROM (SELECT coalesce(max(id), 0) + 1 AS n FROM cdr_custom_headers) AS free",
             ),
         };
-        let mut statement = connection.prepare_cached(select)?;
-        let id = match statement.query_row([text], |row| row.get(0)).optional()? {
-            Some(id) => id,
-            None => {
-                connection.prepare_cached(insert)?.execute([text])?;
-                connection.last_insert_rowid()
-            }
-        };
+        let id = connection.engine().number(select, insert, text)?;
         if self.known.len() >= NAMES_MAX {
             self.known.clear();
         }
