@@ -423,6 +423,10 @@ pub(super) static KEYS: &[Key] = keys! {
         c.mysql.identity.1 = path(text);
         Some(())
     };
+    "cdr_partition" YES_NO => |c, text| {
+        c.mysql.partition = yes_no(text)?;
+        Some(())
+    };
     "mysql_connect_timeout" SECONDS => |c, text| {
         c.mysql.connect_timeout_s = seconds(text)?;
         Some(())

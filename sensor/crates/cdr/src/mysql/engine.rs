@@ -7,6 +7,7 @@
 use super::dialect::{Translated, translate};
 use super::errors::{is_lost, is_race};
 use super::link::{self, Server};
+use super::partitions;
 use super::rows::Waiting;
 use crate::db::{Cell, EachRow, Error, Result, Row};
 use crate::store::StoreError;
@@ -17,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The link that carries batches, and the other.
 const MAIN: usize = 0;
@@ -41,6 +43,8 @@ pub(super) struct Engine {
     links: [RefCell<Option<Conn>>; 2],
     batch: RefCell<Option<Batch>>,
     translated: RefCell<HashMap<Box<str>, Arc<Translated>>>,
+    /// When partitions are looked at; `None`: never.
+    partitions: std::cell::Cell<Option<Instant>>,
 }
 
 /// A batch that is being made.
@@ -56,7 +60,13 @@ struct Batch {
 impl Engine {
     pub(super) fn new(server: Server, link: Conn) -> Self {
         let links = [RefCell::new(Some(link)), RefCell::new(None)];
-        Self { server, links, batch: RefCell::new(None), translated: RefCell::default() }
+        Self {
+            server,
+            links,
+            batch: RefCell::new(None),
+            translated: RefCell::default(),
+            partitions: std::cell::Cell::new(Some(Instant::now())),
+        }
     }
 
     /// Works with a link, which is made if there is none; one that breaks is let go.
@@ -143,6 +153,11 @@ impl Engine {
 impl crate::db::Engine for Engine {
     fn begin(&self, wanted: &[(&'static str, Vec<u64>)]) -> Result<()> {
         let free = self.with(MAIN, |conn| {
+            let now = Instant::now();
+            if self.partitions.get().is_some_and(|due| now >= due) {
+                let wait = partitions::keep(conn, &self.server);
+                self.partitions.set(now.checked_add(wait));
+            }
             conn.query_drop("START TRANSACTION")?;
             let mut free = HashSet::new();
             for (table, ids) in wanted {

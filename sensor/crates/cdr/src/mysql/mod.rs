@@ -7,6 +7,7 @@ mod dialect;
 mod engine;
 mod errors;
 mod link;
+mod partitions;
 mod place;
 mod rows;
 mod schema;

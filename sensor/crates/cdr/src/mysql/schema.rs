@@ -6,6 +6,7 @@
 //! a later version made.
 
 use super::link::{self, Server};
+use super::partitions;
 use crate::db::{Error, Result};
 use crate::store::{Prospect, StoreError};
 use mysql::Conn;
@@ -33,9 +34,11 @@ enum State {
 pub(super) fn create(server: &mut Server) -> Result<Conn> {
     let mut conn = link::connect(server, false)?;
     server.account = link::account(&mut conn)?;
-    let state = state(&mut conn, server)?;
+    // What looks odd may be another sensor's work that has just begun: it is looked at again
+    // behind the lock.
+    let seen = state(&mut conn, server);
     let name = identifier(&server.place.database);
-    if state == State::Absent {
+    if matches!(seen, Ok(State::Absent)) {
         let collation = collation(&mut conn)?;
         let sql = format!(
             "CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4 COLLATE {collation}"
@@ -44,7 +47,7 @@ pub(super) fn create(server: &mut Server) -> Result<Conn> {
         tracing::info!(database = server.place.database, "store: database made");
     }
     conn.query_drop(format!("USE {name}"))?;
-    if state != State::Version(CURRENT) {
+    if !matches!(seen, Ok(State::Version(CURRENT))) {
         locked(&mut conn, server, |conn| migrate(conn, server))?;
     }
     Ok(conn)
@@ -108,11 +111,12 @@ fn state(conn: &mut Conn, server: &Server) -> Result<State> {
     }
 }
 
-fn locked(
+/// Works while no other sensor changes tables.
+pub(super) fn locked<T>(
     conn: &mut Conn,
     server: &Server,
-    work: impl FnOnce(&mut Conn) -> Result<()>,
-) -> Result<()> {
+    work: impl FnOnce(&mut Conn) -> Result<T>,
+) -> Result<T> {
     // A lock's name has at most 64 characters.
     let name: String = format!("ringtap.{}", server.place.database).chars().take(64).collect();
     let got: Option<Option<i64>> = conn.exec_first("SELECT GET_LOCK(?, ?)", (&name, LOCK_S))?;
@@ -140,11 +144,13 @@ fn migrate(conn: &mut Conn, server: &Server) -> Result<()> {
         conn.query_drop(system.unwrap_or_default())?;
         mark(conn, 0)?;
     }
+    let by_day = server.place.partition;
+    let days = if by_day { partitions::days(conn)? } else { Vec::new() };
     let steps = STEPS.iter().skip(usize::try_from(from).unwrap_or_default());
     for (version, step) in (from + 1..).zip(steps) {
         let mut count = 0;
         for sql in statements(step) {
-            conn.query_drop(sql)?;
+            conn.query_drop(partitions::partitioned(sql, &days))?;
             count += 1;
         }
         mark(conn, version)?;

@@ -262,3 +262,50 @@ fn what_is_wrong_is_said_in_one_line() {
     let socket = MysqlOptions { socket: Some(lab.server.socket()), ..lab.place() };
     drop(open(socket).unwrap());
 }
+
+#[test]
+fn tables_have_partitions_by_day_two_days_ahead() {
+    let lab = Lab::new();
+    let mut store = create(lab.place()).unwrap();
+    let names = |table: &str| {
+        lab.sql(&format!(
+            "SELECT GROUP_CONCAT(PARTITION_NAME ORDER BY PARTITION_ORDINAL_POSITION) FROM \
+             information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'ringtap' \
+             AND TABLE_NAME = '{table}'"
+        ))
+    };
+    let day = |ahead: u32| {
+        lab.sql(&format!("SELECT DATE_FORMAT(UTC_DATE() + INTERVAL {ahead} DAY, 'p%y%m%d')"))
+            .trim()
+            .to_owned()
+    };
+    let all = format!("{},{},{},pmax\n", day(0), day(1), day(2));
+    for table in ["cdr", "ringtap_rtp", "sip_msg", "register_state"] {
+        assert_eq!(names(table), all, "{table}");
+    }
+    assert_eq!(names("cdr_ua"), "NULL\n");
+    // A day that is missing is made at the next batch; somebody's own ranges stay.
+    lab.sql(&format!("ALTER TABLE ringtap.cdr DROP PARTITION {}", day(2)));
+    let own = format!(
+        "ALTER TABLE ringtap.cdr_rtp REORGANIZE PARTITION {} INTO (PARTITION old VALUES LESS THAN \
+         ('2020-01-01'), PARTITION {} VALUES LESS THAN (UTC_DATE() + INTERVAL 1 DAY))",
+        day(0),
+        day(0)
+    );
+    let tomorrow = lab.sql("SELECT UTC_DATE() + INTERVAL 1 DAY");
+    lab.sql(&own.replace("UTC_DATE() + INTERVAL 1 DAY", &format!("'{}'", tomorrow.trim())));
+    let far = CallRecord { id: 900, calldate_us: 4_000_000_000_000_000, ..fixture::call(9) };
+    assert_eq!(store.write(&[boxed(far.clone()), boxed(fixture::call(7))]).unwrap().inserted, 2);
+    assert_eq!(names("cdr"), all);
+    assert_eq!(names("cdr_rtp"), format!("old,{all}"));
+    // Before the first day and behind the last, a row has its place.
+    assert_eq!(store.call(7).unwrap(), Some(fixture::call(7)));
+    assert_eq!(store.call(900).unwrap().map(|call| call.calldate_us), Some(far.calldate_us));
+
+    let whole = MysqlOptions { database: "whole".into(), partition: false, ..lab.place() };
+    let mut store = create(whole).unwrap();
+    assert_eq!(store.write(&records()).unwrap().inserted, records().len() as u64);
+    let sql = "SELECT COUNT(PARTITION_NAME) FROM information_schema.PARTITIONS \
+               WHERE TABLE_SCHEMA = 'whole'";
+    assert_eq!(lab.sql(sql), "0\n");
+}
