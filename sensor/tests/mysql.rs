@@ -150,3 +150,34 @@ fn a_password_is_not_told() {
         assert!(!said.err.contains("pa55"), "{}", said.err);
     }
 }
+
+#[test]
+fn the_link_is_tls_where_a_certificate_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["server", "other"] {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(at(&format!("{name}.pem")), made.cert.pem()).unwrap();
+        fs::write(at(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
+    let options =
+        vec![format!("--ssl-cert={}", at("server.pem")), format!("--ssl-key={}", at("server.key"))];
+    let server = MariaDb::start_with(folder.path(), options).unwrap();
+    let user = "CREATE USER sensor IDENTIFIED BY 'x' REQUIRE SSL; GRANT ALL ON voice.* TO sensor";
+    server.sql(user).unwrap();
+    let path = folder.path().join("traffic.pcap");
+    let plan = Plan { seed: 5, calls: 150, concurrent: 50, talk_ms: 100, ..Plan::default() };
+    let truth = capture(&path, &plan, Options::default());
+    let store = format!("mysql://sensor:x@localhost:{}/voice", server.port);
+    let replay = |certificate: &str| {
+        let mut replay = ringtap();
+        let option = format!("mysqlsslcacert={}", at(certificate));
+        run(replay.args(["replay", "--quiet", "--store", &store, "-O", &option]).arg(&path))
+    };
+    run(ringtap().args(["calls", "--store", &store])).one_line_with("does not let sensor in");
+    replay("absent.pem").one_line_with("mysqlsslcacert: /");
+    replay("other.pem").one_line_with("did mysqlsslcacert sign its certificate");
+    replay("server.pem").well();
+    let count = server.sql("SELECT COUNT(*) FROM voice.cdr").unwrap();
+    assert_eq!(count.trim(), truth.calls.len().to_string());
+}

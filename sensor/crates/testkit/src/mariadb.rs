@@ -17,6 +17,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 pub struct MariaDb {
     child: Child,
     folder: PathBuf,
+    options: Vec<String>,
     /// Its port on 127.0.0.1.
     pub port: u16,
 }
@@ -25,6 +26,11 @@ impl MariaDb {
     /// Makes a data folder in `folder` and starts a server on it. `root` has no password and is
     /// let in from this machine only.
     pub fn start(folder: &Path) -> io::Result<Self> {
+        Self::start_with(folder, Vec::new())
+    }
+
+    /// The same with further options of `mariadbd`.
+    pub fn start_with(folder: &Path, options: Vec<String>) -> io::Result<Self> {
         let data = folder.join("data");
         // Not the machine's: a server that starts takes away what it finds there of others.
         std::fs::create_dir(folder.join("tmp"))?;
@@ -38,8 +44,8 @@ impl MariaDb {
         }
         // A port that is free now; it is taken again at once.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let child = spawn(folder, port)?;
-        let server = Self { child, folder: folder.to_owned(), port };
+        let child = spawn(folder, port, &options)?;
+        let server = Self { child, folder: folder.to_owned(), options, port };
         server.wait()?;
         Ok(server)
     }
@@ -68,7 +74,7 @@ impl MariaDb {
 
     /// Starts it again on the same data and port.
     pub fn start_again(&mut self) -> io::Result<()> {
-        self.child = spawn(&self.folder, self.port)?;
+        self.child = spawn(&self.folder, self.port, &self.options)?;
         self.wait()
     }
 
@@ -90,7 +96,7 @@ impl Drop for MariaDb {
     }
 }
 
-fn spawn(folder: &Path, port: u16) -> io::Result<Child> {
+fn spawn(folder: &Path, port: u16, options: &[String]) -> io::Result<Child> {
     let log = std::fs::File::create(folder.join("log"))?;
     let mut server = Command::new("mariadbd");
     server.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
@@ -100,7 +106,7 @@ fn spawn(folder: &Path, port: u16) -> io::Result<Child> {
     server.arg(option("tmpdir", &folder.join("tmp")));
     server.arg(option("socket", &folder.join("socket")));
     server.arg(option("pid-file", &folder.join("pid")));
-    server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()
+    server.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()
 }
 
 fn option(name: &str, path: &Path) -> String {

@@ -36,13 +36,17 @@ fn code(error: &Error) -> Option<u16> {
 /// Whether the link is of no use any more.
 pub(super) fn is_lost(error: &Error) -> bool {
     match error {
-        Error::Mysql(error) => match &**error {
-            Library::IoError(_) | Library::CodecError(_) | Library::TlsError(_) => true,
-            Library::DriverError(error) => !matches!(error, DriverError::MismatchedStmtParams(..)),
-            // The server says goodbye.
-            Library::MySqlError(error) => matches!(error.code, 1053 | 1927 | 4031),
-            _ => false,
-        },
+        Error::Mysql(error) => is_lost_by(error),
+        _ => false,
+    }
+}
+
+fn is_lost_by(error: &Library) -> bool {
+    match error {
+        Library::IoError(_) | Library::CodecError(_) | Library::TlsError(_) => true,
+        Library::DriverError(error) => !matches!(error, DriverError::MismatchedStmtParams(..)),
+        // The server says goodbye.
+        Library::MySqlError(error) => matches!(error.code, 1053 | 1927 | 4031),
         _ => false,
     }
 }
@@ -60,6 +64,7 @@ pub(super) fn first_line(error: &Library) -> String {
         Library::DriverError(DriverError::CouldNotConnect(Some((_, why, _)))) => why.clone(),
         Library::DriverError(error) => error.to_string(),
         Library::TlsError(error) => error.to_string(),
+        Library::CodecError(error) => error.to_string(),
         error => error.to_string(),
     };
     let line = text.lines().next().unwrap_or_default();
@@ -96,10 +101,14 @@ impl Server {
                 }
                 _ => format!("cannot {task}: {detail}"),
             },
-            Library::TlsError(_) => {
-                format!("no TLS with the server ({detail}): check mysqlsslcacert")
+            Library::TlsError(_) | Library::CodecError(_) if self.place.ca.is_some() => {
+                let detail = format!(
+                    "no TLS with the server ({detail}): did mysqlsslcacert sign its certificate, \
+                     and is that for the name in mysqlhost?"
+                );
+                return StoreError::Away { server, detail };
             }
-            Library::IoError(_) | Library::DriverError(_) | Library::CodecError(_) => {
+            _ if is_lost_by(&error) => {
                 let detail = format!(
                     "the server cannot be reached ({detail}): is it running, and do mysqlhost and \
                      mysqlport name it?"

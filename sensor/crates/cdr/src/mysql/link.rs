@@ -3,6 +3,7 @@
 use super::errors::first_line;
 use super::place::MysqlOptions;
 use crate::db::{Error, Result};
+use crate::store::StoreError;
 use mysql::prelude::Queryable;
 use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 use std::time::Duration;
@@ -50,6 +51,7 @@ pub(super) fn connect(server: &Server, with_database: bool) -> Result<Conn> {
         let opts = base().socket(Some(socket.to_string_lossy()));
         return Conn::new(opts).map_err(Error::from);
     }
+    readable(server)?;
     let mut last = mysql::Error::from(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable));
     let servers = place.servers();
     for (host, port) in &servers {
@@ -66,6 +68,26 @@ pub(super) fn connect(server: &Server, with_database: bool) -> Result<Conn> {
         }
     }
     Err(last.into())
+}
+
+/// Whether the files of TLS can be read: the library does not say which one cannot.
+fn readable(server: &Server) -> Result<()> {
+    let place = &server.place;
+    let files = [
+        ("mysqlsslcacert", &place.ca),
+        ("mysqlsslcert", &place.identity.0),
+        ("mysqlsslkey", &place.identity.1),
+    ];
+    for (key, path) in files {
+        if let Some(path) = path
+            && let Err(error) = std::fs::File::open(path)
+        {
+            let reason = format!("{key}: {}: {error}", path.display());
+            let server = place.to_string();
+            return Err(Error::Store(Box::new(StoreError::Server { server, reason })));
+        }
+    }
+    Ok(())
 }
 
 /// TLS, where the configuration has certificates for it.
