@@ -97,6 +97,8 @@ fn state(conn: &mut Conn, server: &Server) -> Result<State> {
     }
     match version {
         Some(version @ 0..=CURRENT) => Ok(State::Version(version)),
+        // A first start that broke off before its mark.
+        None if (tables, marks) == (1, 1) => Ok(State::Version(0)),
         Some(found) => {
             let text = format!(
                 "made by a newer ringtap (schema {found}; this one knows up to {CURRENT}): \

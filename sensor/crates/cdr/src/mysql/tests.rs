@@ -309,3 +309,26 @@ fn tables_have_partitions_by_day_two_days_ahead() {
                WHERE TABLE_SCHEMA = 'whole'";
     assert_eq!(lab.sql(sql), "0\n");
 }
+
+#[test]
+fn a_first_start_that_broke_off_goes_on() {
+    let lab = Lab::new();
+    let works = || {
+        let mut store = create(lab.place()).unwrap();
+        let line = LogLine { id: 1, text: "a".into(), ..LogLine::default() };
+        let _ = store.write(&[Record::Log(Box::new(line))]).unwrap();
+        assert_eq!(lab.sql("SELECT text FROM ringtap.ringtap_log"), "a\n");
+    };
+    works();
+    // Half of the tables, and then only the one that says how far it is.
+    lab.sql("DELETE FROM ringtap.system WHERE content = '1'; DROP TABLE ringtap.ringtap_log");
+    works();
+    lab.sql("CREATE TABLE ringtap.kept LIKE ringtap.system; DROP TABLE ringtap.system");
+    assert!(create(lab.place()).unwrap_err().to_string().contains("another program"));
+    lab.sql("DROP DATABASE ringtap; CREATE DATABASE ringtap COLLATE utf8mb4_nopad_bin");
+    lab.sql(
+        "CREATE TABLE ringtap.system (id bigint NOT NULL AUTO_INCREMENT, type varchar(64), \
+         cdate date, cdatetime datetime(6), content text, PRIMARY KEY (id))",
+    );
+    works();
+}
