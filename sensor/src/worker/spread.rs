@@ -145,15 +145,17 @@ impl Spread {
     pub(super) fn place(&self, decoded: &Decoded<'_>) -> Option<usize> {
         match self.which {
             _ if self.taking => None,
-            Which::Tunnels if decoded.tunnel.is_none() => None,
             Which::Tunnels => self.elsewhere(decoded),
             Which::All => Some(self.home(decoded)),
         }
     }
 
     /// The worker to whom a packet belongs, if that is another one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn elsewhere(&self, decoded: &Decoded<'_>) -> Option<usize> {
+        if self.which == Which::Tunnels && decoded.tunnel.is_none() {
+            return None;
+        }
         let home = self.home(decoded);
         (home != self.worker).then_some(home)
     }

@@ -59,8 +59,12 @@ fn a_flow_has_one_worker_both_ways_with_its_rtcp_and_in_any_tunnel() {
     }
     assert!(homes.iter().all(|flows| *flows > 20), "{homes:?}");
     let tunnels = &mesh(&[1; 4], Which::Tunnels)[0];
+    let decoder = Decoder::new(Opening { ports: PortSets::default(), depth: DEPTH }, None);
     for port in 10_000..10_100 {
-        assert_eq!(home(tunnels, &udp(port, 20_000).build()), 0, "no tunnel: it stays");
+        let plain = udp(port, 20_000).build();
+        assert_eq!(home(tunnels, &plain), 0, "no tunnel: it stays");
+        let whole = decoder.walk(frame(0, &plain)).unwrap();
+        assert_eq!(tunnels.elsewhere(&whole), None, "also what comes in pieces");
     }
 }
 
