@@ -35,32 +35,27 @@ impl<S: AsRef<[AtomicU64]>> Table<S> {
     ///
     /// The window counts from the first copy, which is the one that survives: of two that threads
     /// look at in the same moment, one finds the other.
-    #[inline]
+    #[inline(always)]
     pub fn is_duplicate(&self, fp: &Fingerprint, now_ns: u64) -> bool {
         let new = Slot::new(fp, now_ns);
         let index = (slot_index(fp.key, self.mask) & !1) as usize;
         let Some([a, b]) = self.slots.as_ref().get(index..index + 2) else { return false };
         let known = [a, b].map(|slot| Slot(slot.load(Ordering::Relaxed)));
-        if known.iter().any(|known| self.window.is_duplicate(*known, new)) {
+        if self.window.is_duplicate(known[0], new) || self.window.is_duplicate(known[1], new) {
             return true;
         }
-        let oldest = if age_at(known[0], new) >= age_at(known[1], new) { a } else { b };
+        let place = if is_past(known[0], new, self.window) { a } else { b };
         if self.shared {
-            return self.window.is_duplicate(Slot(oldest.swap(new.0, Ordering::Relaxed)), new);
+            return self.window.is_duplicate(Slot(place.swap(new.0, Ordering::Relaxed)), new);
         }
-        oldest.store(new.0, Ordering::Relaxed);
+        place.store(new.0, Ordering::Relaxed);
         false
     }
 }
 
-/// How many ticks before another one it was seen; an empty slot is older than all. What seems to
-/// have been seen after it, by another processor's clock, has age 0.
+/// Whether a slot's packet is out of the window.
 #[inline(always)]
-fn age_at(slot: Slot, later: Slot) -> u64 {
-    let ticks = later.0.wrapping_sub(slot.0) & 0xffff;
-    match slot.0 {
-        0 => u64::MAX,
-        _ if ticks > 0xffff - SKEW_TICKS => 0,
-        _ => ticks,
-    }
+fn is_past(slot: Slot, new: Slot, window: Window) -> bool {
+    let ticks = new.0.wrapping_sub(slot.0) & 0xffff;
+    ticks > window.ticks && ticks < 0xffff - SKEW_TICKS
 }

@@ -201,10 +201,12 @@ fn another_packet_on_the_same_place_pushes_none_out_within_the_window() {
         assert!(!table.is_duplicate(&print(1), at(0)));
         assert!(!table.is_duplicate(&print(2), at(5)));
         assert!(table.is_duplicate(&print(1), at(6)) && table.is_duplicate(&print(2), at(6)));
-        // A third one takes the older one's place, also by a clock that is a little behind.
+        // A third one pushes the second out, also by a clock that is a little behind.
         assert!(!table.is_duplicate(&print(3), at(4)));
-        assert!(table.is_duplicate(&print(2), at(7)) && table.is_duplicate(&print(3), at(7)));
-        assert!(!table.is_duplicate(&print(1), at(8)));
+        assert!(table.is_duplicate(&print(1), at(7)) && table.is_duplicate(&print(3), at(7)));
+        assert!(!table.is_duplicate(&print(2), at(8)));
+        // What is out of the window goes first.
+        assert!(!table.is_duplicate(&print(4), at(30)) && table.is_duplicate(&print(2), at(25)));
     }
 }
 

@@ -191,13 +191,13 @@ impl<P: Ports> Decoder<P> {
     }
 
     /// By what a copy of this frame is known; `None`: nobody asks, or it has no copies.
-    #[inline]
+    #[inline(always)]
     pub fn fingerprint(&self, decoded: &Decoded<'_>) -> Option<Fingerprint> {
         self.copies.as_ref()?.fingerprint(decoded)
     }
 
     /// Whether a copy of this frame was seen within the window; remembers it if not.
-    #[inline]
+    #[inline(always)]
     pub fn is_duplicate(&self, print: Option<&Fingerprint>, clock_ns: u64) -> bool {
         let Some((copies, print)) = self.copies.as_ref().zip(print) else { return false };
         copies.is_duplicate(print, clock_ns)

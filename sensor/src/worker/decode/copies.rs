@@ -64,7 +64,7 @@ impl Memory {
     }
 
     /// By what a copy of this frame is known; `None`: nobody asks, or it has no copies.
-    #[inline]
+    #[inline(always)]
     pub(in crate::worker) fn fingerprint(&self, decoded: &Decoded<'_>) -> Option<Fingerprint> {
         if !self.all.load(Ordering::Relaxed) {
             return None;
@@ -73,7 +73,7 @@ impl Memory {
     }
 
     /// Whether a copy of this frame was seen within the window; remembers it if not.
-    #[inline]
+    #[inline(always)]
     pub(in crate::worker) fn is_duplicate(&self, print: &Fingerprint, clock_ns: u64) -> bool {
         self.table.is_duplicate(print, clock_ns)
     }
