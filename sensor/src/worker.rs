@@ -2,10 +2,11 @@
 //!
 //! `frame → walk → duplicate? → (assemble) → SIP | RTP | RTCP → call | stream → spool → record`
 //!
-//! A worker shares nothing but bounded rings (`exchange`). RTP is scored where it lands
-//! (`streams`); SIP goes to the shard of its Call-ID, or for a REGISTER of its address of record
-//! (`shard`); what they tell each other comes in the order of the packets, so that the number of
-//! workers does not show in the records.
+//! A worker shares nothing but bounded rings (`exchange`), and the table of copies. What belongs to
+//! another worker's flows is given to it (`spread`). RTP is scored where it lands (`streams`); SIP
+//! goes to the shard of its Call-ID, or for a REGISTER of its address of record (`shard`); what
+//! they tell each other comes in the order of the packets, so that the number of workers does not
+//! show in the records.
 
 pub mod decode;
 pub mod endpoints;

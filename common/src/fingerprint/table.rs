@@ -33,8 +33,9 @@ impl<S: AsRef<[AtomicU64]>> Table<S> {
 
     /// Whether a copy of this packet was seen within the window; remembers the packet if not.
     ///
-    /// The window counts from the first copy, which is the one that survives: of two that threads
-    /// look at in the same moment, one finds the other.
+    /// The window counts from the first copy, which is the one that survives. Of two that threads
+    /// look at in the same moment, one finds the other, unless a third packet takes one of the two
+    /// places just then.
     #[inline(always)]
     pub fn is_duplicate(&self, fp: &Fingerprint, now_ns: u64) -> bool {
         let new = Slot::new(fp, now_ns);
